@@ -18,7 +18,8 @@ extern "C" {
 
 #define TX_API __attribute__((visibility("default")))
 #define TX_CHECKED __attribute__((warn_unused_result))
-#define TX_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define TX_PRINTF(text_index, first_index)                                                         \
+    __attribute__((format(printf, text_index, first_index)))
 
 /* name, number, text */
 #define TX_STATUS_LIST(X)                                                                          \
