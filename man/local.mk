@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+# Manual pages: dist_man_MANS += man/txctl.1

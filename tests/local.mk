@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+# Every test is a program or script that stands in TESTS.
+#   tests/unit      Criterion, one program per layer, linked with that layer and those below only
+#   tests/sim       programs over the simulated disk
+#   tests/scenario  shell scripts that drive txctl and print TAP ("ok 1 - words")
+# A test that needs long answers to TXKIT_TEST_SCALE (1 = normal, 0.1 = a tenth of the work).
+
+AM_TESTS_ENVIRONMENT = \
+	LC_ALL=C.UTF-8; TZ=UTC; srcdir='$(abs_top_srcdir)'; builddir='$(abs_top_builddir)'; \
+	TXCTL='$(abs_top_builddir)/txctl$(EXEEXT)'; TXKIT_TEST_SCALE="$${TXKIT_TEST_SCALE:-1}"; \
+	CC='$(CC)'; \
+	export LC_ALL TZ srcdir builddir TXCTL TXKIT_TEST_SCALE CC;
+
+# A test that hangs is ended, with its children, after so many seconds.
+TEST_TIMEOUT = 900
+TEST_EXTENSIONS = .sh
+LOG_COMPILER = timeout --kill-after=10 $(TEST_TIMEOUT)
+SH_LOG_COMPILER = timeout --kill-after=10 $(TEST_TIMEOUT) bash
+
+# Convenience libraries by layer: each is itself and everything below it.
+UNIT_BASE_LIBS = libtx_base.la $(TXKIT_BASE_LIBS)
+UNIT_IO_LIBS = libtx_io.la $(UNIT_BASE_LIBS)
+UNIT_LOG_LIBS = libtx_log.la $(UNIT_IO_LIBS)
+UNIT_KTM_LIBS = libtx_ktm.la $(UNIT_LOG_LIBS)
+UNIT_FS_LIBS = libtx_fs.la $(UNIT_KTM_LIBS)
+UNIT_REG_LIBS = libtx_reg.la $(UNIT_KTM_LIBS)
+UNIT_STORE_LIBS = libtx_store.la libtx_fs.la $(UNIT_REG_LIBS)
+UNIT_IMPORT_LIBS = libtx_import.la $(UNIT_STORE_LIBS) $(LIBARCHIVE_LIBS)
+
+# Tests share headers as "sim/x.h"; lint keeps src/ from doing so.
+AM_CPPFLAGS += -I$(top_srcdir)/tests
+
+if HAVE_CRITERION
+check_PROGRAMS += $(unit_tests) $(sim_tests)
+TESTS += $(unit_tests) $(sim_tests)
+else
+check-local:
+	@echo "make check needs Criterion, which configure did not find:" >&2
+	@echo "run scripts/install-deps test, then configure again" >&2
+	@exit 1
+endif
+
+unit_tests =
+sim_tests =
+
+# One block per layer, for example:
+#   unit_tests += tests/unit/unit_base
+#   tests_unit_unit_base_SOURCES = tests/unit/test_base_buf.c
+#   tests_unit_unit_base_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+#   tests_unit_unit_base_LDADD = $(UNIT_BASE_LIBS) $(CRITERION_LIBS)
+
+dist_check_SCRIPTS = $(scenario_tests)
+TESTS += $(scenario_tests)
+scenario_tests =
+
+# The lint is a test too (one TAP line per rule); once is enough, so not of the sanitizer build.
+if !SANITIZE
+TESTS += scripts/lint
+endif
