@@ -31,4 +31,11 @@
         }                                                                                          \
     } while (0)
 
+/* Ignore a status on purpose; the line above says why. (gcc does not take a cast to void.) */
+#define TX_IGNORE(call)                                                                            \
+    do {                                                                                           \
+        enum tx_status tx_ignored_ = (call);                                                       \
+        (void)tx_ignored_;                                                                         \
+    } while (0)
+
 #endif

@@ -1,5 +1,8 @@
+# SPDX-License-Identifier: MIT
 # Opening a store: the only layer that knows all resource managers.
 noinst_LTLIBRARIES += libtx_store.la
+libtxkit_layers += libtx_store.la
+pkginclude_HEADERS += include/txkit/store.h include/txkit/txkit.h
 libtx_store_la_SOURCES = \
 	src/store/init.c \
 	src/store/locate.c \

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading every durable byte of a store. Works on a store that cannot be opened, so it uses no
+ * part of opening but the directories; while it reads, the locks of the living hold them still.
+ */
+#include "store/store_internal.h"
+
+struct check_job {
+    txstore_fault_fn *fn;
+    void *arg;
+    uint64_t faults;
+};
+
+static void check_report(struct check_job *job, const char *file, uint64_t offset, const char *text)
+{
+    job->faults++;
+    if (job->fn) {
+        job->fn(job->arg, file, offset, text);
+    }
+}
+
+static void check_log_fault(void *arg, const struct txlog_fault *fault)
+{
+    check_report(arg, fault->file, fault->offset, fault->text);
+}
+
+static void check_fault(void *arg, const char *file, uint64_t offset, const char *text)
+{
+    check_report(arg, file, offset, text);
+}
+
+static void check_settings(struct txstore *store, struct check_job *job)
+{
+    struct tx_error why;
+    if (txstore_settings_load(store->io, store->dir, &store->settings, &why) != TX_OK) {
+        check_report(job, "settings", 0, why.text);
+        store->settings = (struct txstore_settings)TXSTORE_SETTINGS_DEFAULT;
+        store->settings.history_count_max = 0;
+    }
+}
+
+static enum tx_status check_all(struct txstore *store, struct check_job *job, struct tx_error *err)
+{
+    uint64_t ignored = 0; /* the callbacks count */
+    check_settings(store, job);
+    TX_TRY(txlog_verify(store->io, store->dir, check_log_fault, job, &ignored, err));
+    TX_TRY(txreg_check(store->io, store->dir, check_fault, job, &ignored, err));
+    TX_TRY(txstore_wire_files(store, err));
+    return txfs_check(store->fs, check_fault, job, &ignored, err);
+}
+
+/* The bytes whose holders change files; held shared, nobody can. In lock order. */
+static const uint64_t check_lock_bytes[] = {TXIO_LOCK_OPEN, TXIO_LOCK_CHECKPOINT,
+                                            TXIO_LOCK_PUBLISH, TXIO_LOCK_APPEND};
+
+static enum tx_status check_locks(struct txstore *store, struct tx_error *err)
+{
+    TX_TRY(txio_open(store->io, store->dir, "control", TXIO_READ, 0, &store->recovery_fd, err));
+    for (size_t i = 0; i < sizeof check_lock_bytes / sizeof *check_lock_bytes; i++) {
+        int result = store->io->ops->lock(store->io, store->recovery_fd, check_lock_bytes[i],
+                                          TXIO_SHARED, true);
+        if (result < 0) {
+            return tx_error_os(err, -result, "lock the store");
+        }
+    }
+    return TX_OK;
+}
+
+enum tx_status txstore_check(struct txio *io, const char *root, const char *store_path,
+                             txstore_fault_fn *fn, void *arg, uint64_t *faults,
+                             struct tx_error *err)
+{
+    struct check_job job = {fn, arg, 0};
+    struct txstore_options options = {.io = io, .mode = TXSTORE_SALVAGE};
+    TX_AUTO_PTR(txstore) store = NULL;
+    TX_TRY(txstore_new(&options, &store, err));
+    TX_TRY(txstore_locate(store, root, store_path, err));
+    enum tx_status status = check_locks(store, err);
+    if (status == TX_ENOTFOUND) {
+        check_report(&job, "control", 0, "missing");
+    } else if (status == TX_OK) {
+        status = check_all(store, &job, err);
+    }
+    if (status != TX_OK && status != TX_ENOTFOUND) {
+        tx_error_prefix(err, "check store \"%s\"", store->path);
+        return status;
+    }
+    *faults = job.faults;
+    return TX_OK;
+}
