@@ -192,6 +192,10 @@ TX_API enum tx_status ktm_vote_write(struct ktm_vote *vote, uint64_t key, const 
                                      struct tx_error *err) TX_CHECKED;
 TX_API enum tx_status ktm_vote_read(struct ktm_vote *vote, uint64_t key, const char *name,
                                     struct tx_error *err) TX_CHECKED;
+/* Recorded as a write but itself checked against nothing: those who read the key conflict with it,
+ * two who mark it do not. ("A name below this directory was made": its remover reads the mark.) */
+TX_API enum tx_status ktm_vote_mark(struct ktm_vote *vote, uint64_t key, const char *name,
+                                    struct tx_error *err) TX_CHECKED;
 
 enum ktm_redo_mode {
     KTM_REDO_LIVE,    /* just committed; nothing of it has been carried out, unless its publisher died */
