@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/hash.h"
+
+/* Inlined from the header, because only then does the state have a known size for the stack. */
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/invariant.h"
+
+_Static_assert(sizeof(XXH3_state_t) <= sizeof(((struct tx_hasher *)0)->state), "state fits");
+_Static_assert(_Alignof(XXH3_state_t) <= _Alignof(struct tx_hasher), "state is aligned");
+
+/* The canonical (big-endian) form, so that `xxhsum -H128` prints the same digits. */
+static struct tx_hash128 canonical(XXH128_hash_t sum)
+{
+    XXH128_canonical_t bytes;
+    XXH128_canonicalFromHash(&bytes, sum);
+    struct tx_hash128 hash;
+    _Static_assert(sizeof(bytes) == sizeof(hash), "128 bits");
+    memcpy(&hash, &bytes, sizeof(hash));
+    return hash;
+}
+
+uint64_t tx_hash64(const void *data, size_t size, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(data, size, seed);
+}
+
+struct tx_hash128 tx_hash128_of(const void *data, size_t size)
+{
+    return canonical(XXH3_128bits(data, size));
+}
+
+void tx_hasher_init(struct tx_hasher *hasher, uint64_t seed)
+{
+    /* One state serves both widths: the library resets them alike. */
+    XXH3_state_t *state = (XXH3_state_t *)(void *)hasher->state;
+    XXH3_INITSTATE(state);
+    TX_INVARIANT(XXH3_64bits_reset_withSeed(state, seed) == XXH_OK);
+}
+
+void tx_hasher_add(struct tx_hasher *hasher, const void *data, size_t size)
+{
+    if (size > 0) {
+        XXH3_state_t *state = (XXH3_state_t *)(void *)hasher->state;
+        TX_INVARIANT(XXH3_64bits_update(state, data, size) == XXH_OK);
+    }
+}
+
+uint64_t tx_hasher_sum64(const struct tx_hasher *hasher)
+{
+    return XXH3_64bits_digest((const XXH3_state_t *)(const void *)hasher->state);
+}
+
+struct tx_hash128 tx_hasher_sum128(const struct tx_hasher *hasher)
+{
+    return canonical(XXH3_128bits_digest((const XXH3_state_t *)(const void *)hasher->state));
+}
