@@ -6,6 +6,7 @@
 #   bench_bench_commit_LDADD = libtxkit.la
 benchmarks =
 
-bench: all $(benchmarks)
+bench: all
+	test -z "$(benchmarks)" || $(MAKE) $(AM_MAKEFLAGS) $(benchmarks)
 .PHONY: bench
 CLEANFILES += $(benchmarks)
