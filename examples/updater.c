@@ -38,9 +38,9 @@ static void show_progress(void *arg, const struct tximport_progress *progress)
 
 static enum tx_status install_value(struct ktm_txn *txn, char *line, struct tx_error *err)
 {
-    char *key = strtok_r(line, "\t", &line);
-    char *name = strtok_r(NULL, "\t", &line);
-    char *type = strtok_r(NULL, "\t", &line);
+    char *key = strsep(&line, "\t");
+    char *name = strsep(&line, "\t");
+    char *type = strsep(&line, "\t");
     char *data = line;
     char *end = NULL;
     if (!key || !name || !type || !data) {

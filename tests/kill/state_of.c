@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Open the store of a root (which recovers what a crash left), close it, and print one line that
+ * sums up the whole tree and the whole registry:
+ *
+ *     tree <xxh3-128> objects <n> registry <xxh3-128> keys <n> values <n>
+ *
+ * Names, types, modes, owners, modification times to the nanosecond, link targets, which names
+ * share an inode, extended attributes and contents all count. The store itself does not.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <txkit/txkit.h>
+
+#define ATTRIBUTES_SIZE 65536
+
+struct sum {
+    XXH3_state_t *tree;
+    XXH3_state_t *registry;
+    unsigned long objects, keys, values;
+    struct {
+        dev_t dev;
+        ino_t ino;
+        unsigned long first; /* number of the object that had this inode first */
+    } *inodes;
+    size_t inode_count;
+};
+
+static void die(const char *what)
+{
+    fprintf(stderr, "state_of: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static void add(XXH3_state_t *state, const void *data, size_t size)
+{
+    XXH3_128bits_update(state, &size, sizeof size);
+    XXH3_128bits_update(state, data, size);
+}
+
+static void add_number(XXH3_state_t *state, unsigned long long number)
+{
+    XXH3_128bits_update(state, &number, sizeof number);
+}
+
+/* Which object of the walk has the same inode? Numbers of the walk, so that copies compare equal. */
+static unsigned long group_of(struct sum *sum, const struct stat *stat)
+{
+    for (size_t i = 0; i < sum->inode_count; i++) {
+        if (sum->inodes[i].dev == stat->st_dev && sum->inodes[i].ino == stat->st_ino) {
+            return sum->inodes[i].first;
+        }
+    }
+    sum->inodes = reallocarray(sum->inodes, sum->inode_count + 1, sizeof *sum->inodes);
+    if (!sum->inodes) {
+        die("memory");
+    }
+    sum->inodes[sum->inode_count].dev = stat->st_dev;
+    sum->inodes[sum->inode_count].ino = stat->st_ino;
+    sum->inodes[sum->inode_count++].first = sum->objects;
+    return sum->objects;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void sum_attributes(struct sum *sum, const char *path)
+{
+    char names[ATTRIBUTES_SIZE];
+    char value[ATTRIBUTES_SIZE];
+    char *sorted[1024];
+    size_t count = 0;
+    ssize_t size = llistxattr(path, names, sizeof names);
+    for (ssize_t at = 0; at < size && count < 1024; at += (ssize_t)strlen(names + at) + 1) {
+        sorted[count++] = names + at;
+    }
+    qsort(sorted, count, sizeof *sorted, by_name);
+    for (size_t i = 0; i < count; i++) {
+        ssize_t length = lgetxattr(path, sorted[i], value, sizeof value);
+        add(sum->tree, sorted[i], strlen(sorted[i]));
+        add(sum->tree, value, length < 0 ? 0 : (size_t)length);
+    }
+}
+
+static void sum_content(struct sum *sum, int dir, const char *name)
+{
+    char chunk[65536];
+    int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    ssize_t count;
+    if (fd < 0) {
+        die(name);
+    }
+    while ((count = read(fd, chunk, sizeof chunk)) > 0) {
+        XXH3_128bits_update(sum->tree, chunk, (size_t)count);
+    }
+    if (count < 0) {
+        die(name);
+    }
+    close(fd);
+}
+
+static void sum_directory(struct sum *sum, int dir, const char *path);
+
+static void sum_object(struct sum *sum, int dir, const char *directory, const char *name)
+{
+    struct stat stat;
+    char target[4096];
+    char *path = NULL;
+    if (fstatat(dir, name, &stat, AT_SYMLINK_NOFOLLOW) != 0 ||
+        asprintf(&path, "%s/%s", directory, name) < 0) {
+        die(name);
+    }
+    sum->objects++;
+    add(sum->tree, name, strlen(name));
+    add_number(sum->tree, stat.st_mode);
+    add_number(sum->tree, stat.st_uid);
+    add_number(sum->tree, stat.st_gid);
+    add_number(sum->tree, (unsigned long long)stat.st_mtim.tv_sec);
+    add_number(sum->tree, (unsigned long long)stat.st_mtim.tv_nsec);
+    sum_attributes(sum, path);
+    if (S_ISREG(stat.st_mode)) {
+        add_number(sum->tree, (unsigned long long)stat.st_size);
+        add_number(sum->tree, stat.st_nlink);
+        if (stat.st_nlink > 1) {
+            add_number(sum->tree, group_of(sum, &stat));
+        }
+        sum_content(sum, dir, name);
+    } else if (S_ISLNK(stat.st_mode)) {
+        ssize_t length = readlinkat(dir, name, target, sizeof target);
+        add(sum->tree, target, length < 0 ? 0 : (size_t)length);
+    } else if (S_ISDIR(stat.st_mode)) {
+        int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0) {
+            die(path);
+        }
+        sum_directory(sum, fd, path);
+    }
+    free(path);
+}
+
+/* Takes over `dir`. */
+static void sum_directory(struct sum *sum, int dir, const char *path)
+{
+    struct dirent **names = NULL;
+    int count = scandirat(dir, ".", &names, NULL, alphasort);
+    if (count < 0) {
+        die(path);
+    }
+    for (int i = 0; i < count; i++) {
+        const char *name = names[i]->d_name;
+        if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strcmp(name, TXSTORE_NAME) != 0) {
+            sum_object(sum, dir, path, name);
+        }
+        free(names[i]);
+    }
+    add_number(sum->tree, ~0ull); /* the end of a directory */
+    free(names);
+    close(dir);
+}
+
+struct key_walk {
+    struct sum *sum;
+    struct ktm_txn *txn;
+    const char *key;
+};
+
+static enum tx_status sum_key(struct sum *sum, struct ktm_txn *txn, const char *key,
+                              struct tx_error *err);
+
+static enum tx_status sum_value(void *arg, const char *name, uint32_t type, const uint8_t *data,
+                                size_t size, struct tx_error *err)
+{
+    struct sum *sum = arg;
+    (void)err;
+    sum->values++;
+    add(sum->registry, name, strlen(name));
+    add_number(sum->registry, type);
+    add(sum->registry, data, size);
+    return TX_OK;
+}
+
+static enum tx_status sum_subkey(void *arg, const struct txreg_key_info *info, struct tx_error *err)
+{
+    struct key_walk *walk = arg;
+    char *path = NULL;
+    if (asprintf(&path, "%s%s%s", walk->key, *walk->key ? "\\" : "", info->name) < 0) {
+        return tx_error_set(err, TX_ENOMEM, "memory");
+    }
+    walk->sum->keys++;
+    add(walk->sum->registry, info->name, strlen(info->name));
+    enum tx_status status = sum_key(walk->sum, walk->txn, path, err);
+    free(path);
+    return status;
+}
+
+static enum tx_status sum_key(struct sum *sum, struct ktm_txn *txn, const char *key,
+                              struct tx_error *err)
+{
+    struct key_walk walk = {sum, txn, key};
+    enum tx_status status = txreg_each_value(txn, key, sum_value, sum, err);
+    if (status == TX_OK) {
+        status = txreg_each_key(txn, key, sum_subkey, &walk, err);
+    }
+    add_number(sum->registry, ~0ull); /* the end of a key */
+    return status;
+}
+
+static enum tx_status sum_registry(struct sum *sum, const char *root, struct tx_error *err)
+{
+    struct txstore *store = NULL;
+    struct ktm_txn *txn = NULL;
+    struct ktm_begin_options options = {.flags = KTM_READ_ONLY};
+    enum tx_status status = txstore_open(root, NULL, &store, err);
+    if (status != TX_OK) {
+        return status;
+    }
+    status = txstore_begin(store, &options, &txn, err);
+    if (status == TX_OK) {
+        status = sum_key(sum, txn, "", err);
+        ktm_rollback(txn);
+    }
+    enum tx_status closed = txstore_close(store, status == TX_OK ? err : NULL);
+    return status == TX_OK ? closed : status;
+}
+
+static void print_sum(const char *title, XXH3_state_t *state)
+{
+    XXH128_canonical_t bytes;
+    XXH128_canonicalFromHash(&bytes, XXH3_128bits_digest(state));
+    printf("%s ", title);
+    for (size_t i = 0; i < sizeof bytes.digest; i++) {
+        printf("%02x", bytes.digest[i]);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct sum sum = {XXH3_createState(), XXH3_createState(), 0, 0, 0, NULL, 0};
+    struct tx_error err = {0};
+    if (argc != 2) {
+        fprintf(stderr, "usage: state_of ROOT\n");
+        return 2;
+    }
+    XXH3_128bits_reset(sum.tree);
+    XXH3_128bits_reset(sum.registry);
+    if (sum_registry(&sum, argv[1], &err) != TX_OK) {
+        fprintf(stderr, "state_of: %s\n", err.text);
+        return 1;
+    }
+    int dir = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0) {
+        die(argv[1]);
+    }
+    sum_directory(&sum, dir, argv[1]);
+    print_sum("tree", sum.tree);
+    printf(" objects %lu ", sum.objects);
+    print_sum("registry", sum.registry);
+    printf(" keys %lu values %lu\n", sum.keys, sum.values);
+    XXH3_freeState(sum.tree);
+    XXH3_freeState(sum.registry);
+    free(sum.inodes);
+    return 0;
+}
