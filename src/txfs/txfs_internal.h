@@ -28,6 +28,11 @@
  *    Place links last.
  * 6. Amendments (mask, xattrs, extents) change an inode that exists: kinds attributes, extents,
  *    moved. Kinds file, directory, symlink, node are whole new objects and state everything.
+ *    Attributes or extents without TXFS_ENTRY_SAME: the tree's own object is back at its place
+ *    (moved away and back); a mask of 0 then changes nothing.
+ * 7. `base` may name an object that a move of the same commit takes elsewhere (a -> b, then a new
+ *    a): after rule 4's step nothing stands there any more. Likewise for absent.
+ * 8. A path whose parent is a new object of this transaction has no base (existed is 0).
  */
 enum txfs_entry_flags {
     TXFS_ENTRY_SAME = 1 << 0,
@@ -91,6 +96,7 @@ struct txfs_entry {
     int64_t atime_ns; /* TXFS_KEEP_TIME: leave; for a new object: as mtime */
     int64_t mtime_ns;
     uint64_t size; /* of the content afterwards; file, and payload extents */
+    uint64_t keep_size; /* extents: cut the old content to this first, then write, then set size */
     uint64_t payload_size; /* bytes of `content`, or of the staged file */
     struct tx_hash128 hash; /* of the payload's bytes (content or staged file) */
 
@@ -241,7 +247,8 @@ static inline void txfs_old_auto(struct txfs_old *old) { txfs_old_release(old); 
 enum tx_status txfs_superseded(struct txfs_view *view, const char *path, struct txfs_old *old,
                                struct tx_error *err) TX_CHECKED;
 /* Names directly below `path` that newer commits made, removed or replaced; `existed`: at the
- * snapshot there was such a name. Only for a directory whose own place is TXFS_OLD_SAME. */
+ * snapshot there was such a name. Whatever the directory's own place is: the caller lists the
+ * directory where it is now and corrects the listing by these. */
 typedef enum tx_status txfs_superseded_fn(void *arg, const char *name, bool existed,
                                           struct tx_error *err);
 enum tx_status txfs_superseded_below(struct txfs_view *view, const char *path,
