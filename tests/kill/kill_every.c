@@ -144,8 +144,8 @@ static bool kill_at(char *const argv[], unsigned long number, int *status)
                 waitpid(pid, status, 0);
                 return true;
             }
-        } else if (signal_number == SIGTRAP && !executed) {
-            executed = true; /* the exec stop; its syscall exit comes next and counts as stop 1 */
+        } else if (signal_number == SIGTRAP) {
+            executed = true; /* an exec; its own exit comes next and is the first stop to count */
         } else if (signal_number != SIGSTOP) {
             deliver = signal_number;
         }
