@@ -13,6 +13,7 @@ enum tx_status import_sink_init(struct import_sink *sink, struct ktm_txn *txn, c
     sink->prefix = prefix;
     sink->options = options ? options : &defaults;
     tx_map_init(&sink->seen, NULL);
+    tx_map_init(&sink->directories, tx_free);
     sink->chunk = tx_alloc(IMPORT_CHUNK_SIZE);
     sink->old_chunk = tx_alloc(IMPORT_CHUNK_SIZE);
     return sink->chunk && sink->old_chunk ? TX_OK : tx_error_set(err, TX_ENOMEM, "out of memory");
@@ -21,10 +22,40 @@ enum tx_status import_sink_init(struct import_sink *sink, struct ktm_txn *txn, c
 void import_sink_release(struct import_sink *sink)
 {
     tx_map_release(&sink->seen);
+    tx_map_release(&sink->directories);
     tx_free(sink->chunk);
     tx_free(sink->old_chunk);
     sink->chunk = NULL;
     sink->old_chunk = NULL;
+}
+
+void import_touch_parent(struct import_sink *sink, const char *clean)
+{
+    const char *slash = strrchr(clean, '/');
+    struct import_directory *parent =
+        slash ? tx_map_get(&sink->directories, clean, (size_t)(slash - clean)) : NULL;
+    if (parent) {
+        parent->changed_inside = true;
+    }
+}
+
+/* Keys have no NUL, paths of the API do. */
+static enum tx_status directories_settle(struct import_sink *sink, struct tx_error *err)
+{
+    TX_AUTO(tx_buf) path = TX_BUF_INIT;
+    struct tx_map_entry entry;
+    bool more = tx_map_at_or_after(&sink->directories, NULL, 0, &entry);
+    while (more) {
+        const struct import_directory *directory = entry.value;
+        if (directory->changed_inside) {
+            tx_buf_clear(&path);
+            TX_TRY(tx_buf_append(&path, entry.key, entry.key_size, err));
+            TX_TRY(tx_buf_append(&path, "", 1, err));
+            TX_TRY(txfs_set_attr(sink->txn, (const char *)path.data, &directory->attr, err));
+        }
+        more = tx_map_after(&sink->directories, entry.key, entry.key_size, &entry);
+    }
+    return TX_OK;
 }
 
 enum tx_status import_sink_finish(struct import_sink *sink, enum tx_status status, const char *verb,
@@ -33,6 +64,9 @@ enum tx_status import_sink_finish(struct import_sink *sink, enum tx_status statu
 {
     if (status == TX_OK && (sink->options->flags & TXIMPORT_MIRROR)) {
         status = import_mirror(sink, err);
+    }
+    if (status == TX_OK) {
+        status = directories_settle(sink, err);
     }
     if (status != TX_OK) {
         tx_error_prefix(err, "%s \"%s\"", verb, source);
@@ -101,11 +135,28 @@ static enum tx_status entry_clear(struct import_sink *sink, const char *clean,
                               : txfs_unlink(sink->txn, clean, err);
 }
 
+static enum tx_status directory_note(struct import_sink *sink, const char *clean,
+                                     const struct txio_attr *attr, struct tx_error *err)
+{
+    struct import_directory *directory = tx_alloc_zero(sizeof *directory);
+    if (!directory) {
+        return tx_error_set(err, TX_ENOMEM, "out of memory");
+    }
+    directory->attr = *attr;
+    enum tx_status status =
+        tx_map_set(&sink->directories, clean, strlen(clean), directory, err);
+    if (status != TX_OK) {
+        tx_free(directory);
+    }
+    return status;
+}
+
 static enum tx_status entry_directory(struct import_sink *sink, const char *clean,
                                       const struct txio_attr *attr, const struct txio_stat *old,
                                       bool *changed, struct tx_error *err)
 {
     *changed = false;
+    TX_TRY(directory_note(sink, clean, attr, err));
     if (!old || !S_ISDIR(old->mode)) {
         if (old) {
             TX_TRY(entry_clear(sink, clean, old, err));
@@ -250,6 +301,9 @@ enum tx_status import_entry_apply(struct import_sink *sink, const struct import_
     bool existed = status == TX_OK;
     bool changed = false;
     TX_TRY(entry_by_type(sink, clean, entry, existed ? &old : NULL, &changed, err));
+    if (changed) {
+        import_touch_parent(sink, clean);
+    }
     entry_count(sink, clean, existed, changed);
     return TX_OK;
 }

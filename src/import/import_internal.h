@@ -38,12 +38,20 @@ struct import_entry {
     const struct import_xattr_list *xattrs; /* NULL: none */
 };
 
+/* A directory of the source. Publishing changes below it would move its times; so it gets them once
+ * more, explicitly, when something in it changed. */
+struct import_directory {
+    struct txio_attr attr;
+    bool changed_inside;
+};
+
 struct import_sink {
     struct ktm_txn *txn;
     const char *prefix;
     const struct tximport_options *options;
     struct tximport_counts counts;
     struct tx_map seen; /* cleaned path -> enum import_seen */
+    struct tx_map directories; /* cleaned path -> struct import_directory, tx_free'd */
     uint8_t *chunk;     /* IMPORT_CHUNK_SIZE bytes */
     uint8_t *old_chunk;
     uint64_t entries;
@@ -65,6 +73,8 @@ enum tx_status import_entry_apply(struct import_sink *sink, const struct import_
 enum tx_status import_sink_finish(struct import_sink *sink, enum tx_status status, const char *verb,
                                   const char *source, struct tximport_counts *counts,
                                   struct tx_error *err) TX_CHECKED;
+/* Something was added to, replaced in or removed from the directory that holds `clean`. */
+void import_touch_parent(struct import_sink *sink, const char *clean);
 /* Remove what stands below the prefix and was not imported. */
 enum tx_status import_mirror(struct import_sink *sink, struct tx_error *err) TX_CHECKED;
 

@@ -42,6 +42,7 @@ static enum tx_status mirror_remove(struct import_sink *sink, const struct mirro
                                     struct tx_error *err)
 {
     sink->counts.removed++;
+    import_touch_parent(sink, item->path);
     return item->type == DT_DIR ? txfs_remove_tree(sink->txn, item->path, err)
                                 : txfs_unlink(sink->txn, item->path, err);
 }
