@@ -121,7 +121,7 @@ TX_API enum tx_status txfs_dir_open(struct ktm_txn *txn, const char *path, struc
 TX_API bool txfs_dir_next(struct txfs_dir *dir, const char **name, unsigned *type);
 TX_API void txfs_dir_close(struct txfs_dir *dir);
 
-/* --- Describing entries (diff, log dump, history) ---------------------------------------------- */
+/* --- Describing entries (diff, log dump, history) --- */
 
 enum txfs_change_kind {
     TXFS_CHANGE_ABSENT,
@@ -150,7 +150,7 @@ struct txfs_change {
 TX_API enum tx_status txfs_change_decode(const struct ktm_change *entry, struct txfs_change *change,
                                          struct tx_error *err) TX_CHECKED;
 
-/* --- Opening the RM (src/store) ----------------------------------------------------------------- */
+/* --- Opening the RM (src/store) --- */
 
 struct txfs_options {
     struct txio *io;
@@ -172,7 +172,7 @@ TX_API const struct ktm_rm_ops *txfs_rm_ops(void);
 typedef void txfs_foreign_fn(void *arg, const char *path, const char *kept_as);
 TX_API void txfs_on_foreign(struct txfs *fs, txfs_foreign_fn *fn, void *arg);
 
-/* --- History ------------------------------------------------------------------------------------- */
+/* --- History --- */
 
 /* Deliver the commits kept in undo/, oldest first. Entries carry hashes instead of contents. */
 TX_API enum tx_status txfs_history(struct txfs *fs, ktm_commit_fn *fn, void *arg,

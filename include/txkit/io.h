@@ -63,7 +63,7 @@ enum txio_attr_mask {
     TXIO_ATTR_TIMES = 1 << 2,
 };
 
-/* Attributes to set; carried out in the order owner, mode, times, because chown clears set-id bits. */
+/* Attributes to set, in the order owner, mode, times: chown clears set-id bits. */
 struct txio_attr {
     uint32_t mask; /* enum txio_attr_mask */
     uint32_t mode; /* permission bits, 07777; ignored for symbolic links */
@@ -158,7 +158,7 @@ struct txio {
 /* The operating system itself. Ownership: static, never freed. Thread: any. */
 TX_API struct txio *txio_posix(void);
 
-/* --- Operations with an error text; each is its table entry plus `err`. ----------------------- */
+/* --- Operations with an error text; each is its table entry plus `err`. --- */
 
 TX_API enum tx_status txio_open(struct txio *io, int dir, const char *path, unsigned flags,
                                 uint32_t mode, int *fd, struct tx_error *err) TX_CHECKED;
@@ -179,7 +179,7 @@ TX_API enum tx_status txio_unlink(struct txio *io, int dir, const char *path,
 TX_API enum tx_status txio_mkdir(struct txio *io, int dir, const char *path, uint32_t mode,
                                  struct tx_error *err) TX_CHECKED;
 
-/* --- Helpers ------------------------------------------------------------------------------------ */
+/* --- Helpers --- */
 
 /* Read exactly `size` bytes. Errors: TX_ECORRUPT when the file ends before. */
 TX_API enum tx_status txio_read_full(struct txio *io, int fd, void *data, size_t size,
@@ -196,7 +196,7 @@ TX_API enum tx_status txio_replace_file(struct txio *io, int dir, const char *na
 TX_API enum tx_status txio_remove_tree(struct txio *io, int dir, const char *name,
                                        struct tx_error *err) TX_CHECKED;
 
-/* --- Mutual exclusion ---------------------------------------------------------------------------- */
+/* --- Mutual exclusion --- */
 
 /* A mutex on the seam's wait and wake: 0 free, 1 held, 2 held with sleepers. Zero-initialised. For
  * the threads of one process only: nobody repairs it when its holder is killed. */

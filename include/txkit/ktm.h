@@ -3,7 +3,7 @@
  * Transactions: one change set over several resource managers (RMs), committed by one force.
  *
  *     ktm_begin -> (work through txfs_*, txreg_*) -> ktm_commit | ktm_rollback
- *     ktm_begin -> work -> ktm_prepare -> [power cut] -> ktm_commit_prepared | ktm_rollback_prepared
+ *     ktm_begin -> work -> ktm_prepare .. ktm_commit_prepared | ktm_rollback_prepared
  *     ktm_begin -> work -> ktm_detach .. another process: ktm_attach -> work -> ktm_commit
  *
  * A transaction *is* its change set: an ordered list of logical entries, each owned by an RM and
@@ -127,7 +127,8 @@ struct ktm_txn_info {
     uint64_t entry_count;
     bool attached; /* by a living process */
 };
-typedef enum tx_status ktm_list_fn(void *arg, const struct ktm_txn_info *info, struct tx_error *err);
+typedef enum tx_status ktm_list_fn(void *arg, const struct ktm_txn_info *info,
+                                   struct tx_error *err);
 /* Call `fn` for each detached, prepared or in-doubt transaction, by ascending id. */
 TX_API enum tx_status ktm_list(struct ktm *tm, ktm_list_fn *fn, void *arg,
                                struct tx_error *err) TX_CHECKED;
@@ -135,7 +136,7 @@ TX_API enum tx_status ktm_list(struct ktm *tm, ktm_list_fn *fn, void *arg,
 TX_API enum tx_status ktm_query(struct ktm *tm, const struct ktm_id *id, struct ktm_txn_info *info,
                                 struct tx_error *err) TX_CHECKED;
 
-/* --- Change sets --------------------------------------------------------------------------------- */
+/* --- Change sets --- */
 
 struct ktm_change {
     uint8_t rm;
@@ -179,7 +180,7 @@ typedef enum tx_status ktm_commit_fn(void *arg, const struct ktm_commit_info *co
 TX_API enum tx_status ktm_each_commit(struct ktm *tm, tx_lsn after, tx_lsn upto, ktm_commit_fn *fn,
                                       void *arg, struct tx_error *err) TX_CHECKED;
 
-/* --- For resource managers ---------------------------------------------------------------------- */
+/* --- For resource managers --- */
 
 /* What an RM answers to prepare. */
 struct ktm_vote {
@@ -198,7 +199,7 @@ TX_API enum tx_status ktm_vote_mark(struct ktm_vote *vote, uint64_t key, const c
                                     struct tx_error *err) TX_CHECKED;
 
 enum ktm_redo_mode {
-    KTM_REDO_LIVE,    /* just committed; nothing of it has been carried out, unless its publisher died */
+    KTM_REDO_LIVE,    /* just committed; untouched, unless an earlier publisher died over it */
     KTM_REDO_RECOVER, /* after a crash: any part of it may be there, or not */
 };
 
@@ -210,7 +211,7 @@ enum ktm_redo_mode {
 struct ktm_rm_ops {
     const char *name;
 
-    /* First use in a transaction: build the view. Entries may exist already (attach): replay them. */
+    /* First use in a transaction: build the view, from the entries there are (attach). */
     enum tx_status (*begin)(void *rm, struct ktm_txn *txn, void **view, struct tx_error *err);
     /* The entry list was cut (rollback to a savepoint): build the view anew from what is left. */
     enum tx_status (*rebuild)(void *rm, struct ktm_txn *txn, void *view, struct tx_error *err);
@@ -246,7 +247,7 @@ struct ktm_rm_ops {
     /* Checkpoint: make every effect up to `lsn` (state `token`) durable without the log. */
     enum tx_status (*steady)(void *rm, tx_lsn lsn, const uint8_t token[KTM_TOKEN_SIZE],
                              struct tx_error *err);
-    /* The log up to `lsn` has been trimmed and no snapshot is older than `oldest`: drop leftovers. */
+    /* The log is trimmed up to `lsn`, no snapshot is older than `oldest`: drop leftovers. */
     enum tx_status (*trim)(void *rm, tx_lsn lsn, tx_lsn oldest, struct tx_error *err);
 
     /* True: before these entries are appended every earlier commit must be steady, and they before
@@ -286,7 +287,7 @@ TX_API void ktm_close(struct ktm *tm);
  * TX_EABORTED, TX_ETIMEOUT, TX_EFORKED. */
 TX_API enum tx_status ktm_txn_view(struct ktm_txn *txn, unsigned rm, void **view,
                                    struct tx_error *err) TX_CHECKED;
-/* Append an entry; count <= 6 parts make the body. Errors: TX_EMISUSE in a read-only transaction. */
+/* Append an entry; count <= 6 parts make the body. Errors: TX_EMISUSE when read-only. */
 TX_API enum tx_status ktm_txn_add(struct ktm_txn *txn, unsigned rm, uint8_t op, uint16_t flags,
                                   const struct iovec *parts, int count,
                                   struct tx_error *err) TX_CHECKED;

@@ -98,7 +98,8 @@ TX_API size_t txlog_shared_size(void);
  * under a temporary name). Durability: everything is synced, `dir` itself is left to the caller.
  */
 TX_API enum tx_status txlog_create(struct txio *io, int dir, const struct txlog_settings *settings,
-                                   struct txlog_identity *identity, struct tx_error *err) TX_CHECKED;
+                                   struct txlog_identity *identity,
+                                   struct tx_error *err) TX_CHECKED;
 
 /*
  * Open the log of a store. `shared` is zeroed memory at the first opening and what the others use
@@ -146,7 +147,8 @@ TX_API void txlog_append_end(struct txlog *log);
 TX_API enum tx_status txlog_force(struct txlog *log, tx_lsn upto, struct tx_error *err) TX_CHECKED;
 
 /* Keep `size` payload bytes free for a record that must be possible later (a decision). */
-TX_API enum tx_status txlog_reserve(struct txlog *log, size_t size, struct tx_error *err) TX_CHECKED;
+TX_API enum tx_status txlog_reserve(struct txlog *log, size_t size,
+                                    struct tx_error *err) TX_CHECKED;
 TX_API void txlog_unreserve(struct txlog *log, size_t size);
 
 struct tx_buf;

@@ -80,7 +80,7 @@ TX_API enum tx_status txreg_get(struct ktm_txn *txn, const char *key, const char
                                 uint32_t *type, struct tx_buf *data,
                                 struct tx_error *err) TX_CHECKED;
 
-/* Convenience for what people store most; strings are UTF-8 here and UTF-16LE with NUL in the store. */
+/* What people store most. Strings are UTF-8 here, and UTF-16LE with a NUL in the store. */
 TX_API enum tx_status txreg_set_string(struct ktm_txn *txn, const char *key, const char *name,
                                        const char *text, struct tx_error *err) TX_CHECKED;
 TX_API enum tx_status txreg_set_u32(struct ktm_txn *txn, const char *key, const char *name,
@@ -103,7 +103,7 @@ TX_API enum tx_status txreg_each_key(struct ktm_txn *txn, const char *key, txreg
 TX_API enum tx_status txreg_each_value(struct ktm_txn *txn, const char *key, txreg_value_fn *fn,
                                        void *arg, struct tx_error *err) TX_CHECKED;
 
-/* --- Describing entries ------------------------------------------------------------------------- */
+/* --- Describing entries --- */
 
 enum txreg_change_kind {
     TXREG_CHANGE_CREATE,
@@ -128,7 +128,7 @@ TX_API enum tx_status txreg_change_decode(const struct ktm_change *entry,
                                           struct txreg_change *change,
                                           struct tx_error *err) TX_CHECKED;
 
-/* --- Opening the RM (src/store) ----------------------------------------------------------------- */
+/* --- Opening the RM (src/store) --- */
 
 struct txreg_options {
     struct txio *io;

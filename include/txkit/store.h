@@ -47,7 +47,8 @@ struct txstore_options {
 
 /*
  * Make a store for the directory `root`. Built under a temporary name and renamed: a crash leaves
- * a store or none. `store_path` NULL: ROOT/.txkit. `settings` NULL: defaults. `io` NULL: the system.
+ * a store or none. `store_path` NULL: ROOT/.txkit. `settings` NULL: defaults. `io` NULL: the
+ * system.
  * Errors: TX_EEXIST.
  */
 TX_API enum tx_status txstore_init(struct txio *io, const char *root, const char *store_path,

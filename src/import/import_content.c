@@ -130,8 +130,8 @@ static enum tx_status content_equal(struct import_sink *sink, const char *path,
     for (size_t at = 0; status == TX_OK && *equal && at < content->size;) {
         size_t left = content->size - at;
         size_t done = 0;
-        status = txfs_pread(old, sink->old_chunk, left < IMPORT_CHUNK_SIZE ? left : IMPORT_CHUNK_SIZE,
-                            at, &done, err);
+        size_t want = left < IMPORT_CHUNK_SIZE ? left : IMPORT_CHUNK_SIZE;
+        status = txfs_pread(old, sink->old_chunk, want, at, &done, err);
         *equal = done > 0 && memcmp(sink->old_chunk, content->data + at, done) == 0;
         at += done;
     }

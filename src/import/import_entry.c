@@ -199,8 +199,9 @@ static enum tx_status entry_hard_link(struct import_sink *sink, const char *clea
     TX_TRY(import_path_clean(sink, entry->hard_link, &existing, err));
     const char *source = (const char *)existing.data;
     if (!tx_map_get(&sink->seen, source, strlen(source))) {
-        return tx_error_set(err, TX_EESCAPE, "\"%s\": hard link to \"%s\", which is not in the source",
-                            clean, entry->hard_link);
+        return tx_error_set(err, TX_EESCAPE,
+                            "\"%s\": hard link to \"%s\", which is not in the source", clean,
+                            entry->hard_link);
     }
     TX_TRY(txfs_stat(sink->txn, source, &first, err));
     sink->counts.links++;
@@ -245,7 +246,8 @@ static enum tx_status entry_by_type(struct import_sink *sink, const char *clean,
     } else if (S_ISREG(entry->mode)) {
         TX_TRY(entry_file(sink, clean, entry, &attr, old, changed, err));
     } else {
-        return tx_error_set(err, TX_ENOTSUP, "\"%s\": a device, fifo or socket in the source", clean);
+        return tx_error_set(err, TX_ENOTSUP, "\"%s\": a device, fifo or socket in the source",
+                            clean);
     }
     return entry_xattrs(sink, clean, entry, err);
 }
