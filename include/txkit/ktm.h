@@ -193,6 +193,11 @@ TX_API enum tx_status ktm_vote_write(struct ktm_vote *vote, uint64_t key, const 
                                      struct tx_error *err) TX_CHECKED;
 TX_API enum tx_status ktm_vote_read(struct ktm_vote *vote, uint64_t key, const char *name,
                                     struct tx_error *err) TX_CHECKED;
+/* Recorded like a written key when this transaction commits, but not checked for it: what several
+ * transactions may do side by side although another one, which votes to read the key, must notice
+ * (new values in a registry key that somebody deletes). */
+TX_API enum tx_status ktm_vote_mark(struct ktm_vote *vote, uint64_t key, const char *name,
+                                    struct tx_error *err) TX_CHECKED;
 /* Recorded as a write but itself checked against nothing: those who read the key conflict with it,
  * two who mark it do not. ("A name below this directory was made": its remover reads the mark.) */
 TX_API enum tx_status ktm_vote_mark(struct ktm_vote *vote, uint64_t key, const char *name,
@@ -293,6 +298,9 @@ TX_API enum tx_status ktm_txn_add(struct ktm_txn *txn, unsigned rm, uint8_t op, 
                                   struct tx_error *err) TX_CHECKED;
 /* The RM's state in the transaction's snapshot. */
 TX_API void ktm_txn_token(const struct ktm_txn *txn, unsigned rm, uint8_t token[KTM_TOKEN_SIZE]);
+/* The RM's newest published state: what prepare validates against. What it names stays readable
+ * while a transaction with an older snapshot is attached here. */
+TX_API void ktm_published_token(struct ktm *tm, unsigned rm, uint8_t token[KTM_TOKEN_SIZE]);
 /* Directory tx/<id>/ of the transaction, created at the first call; the transaction closes it. */
 TX_API enum tx_status ktm_txn_staging(struct ktm_txn *txn, int *dir,
                                       struct tx_error *err) TX_CHECKED;

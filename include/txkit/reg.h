@@ -142,6 +142,10 @@ TX_API enum tx_status txreg_rm_open(const struct txreg_options *options, struct 
                                     struct tx_error *err) TX_CHECKED;
 TX_API void txreg_rm_close(struct txreg *reg);
 TX_API const struct ktm_rm_ops *txreg_rm_ops(void);
+/* The state that the image itself holds, without log and shared memory: what salvage reads. */
+TX_API enum tx_status txreg_steady_token(struct txio *io, int dir, tx_lsn *lsn,
+                                         uint8_t token[KTM_TOKEN_SIZE],
+                                         struct tx_error *err) TX_CHECKED;
 #define TXREG_RM 1u /* its RM id in every store */
 
 /* Add to `txn` the inverse of the registry entries of a commit. Errors: TX_ECONFLICT. */
@@ -151,5 +155,9 @@ TX_API enum tx_status txreg_revert(struct ktm_txn *txn, struct ktm_cursor entrie
 typedef void txreg_fault_fn(void *arg, const char *file, uint64_t offset, const char *text);
 TX_API enum tx_status txreg_check(struct txio *io, int dir, txreg_fault_fn *fn, void *arg,
                                   uint64_t *faults, struct tx_error *err) TX_CHECKED;
+/* The same for a store that was not closed properly and not recovered since: pages that nothing
+ * refers to and a root slot may be torn there, which recovery mends; they are no faults. */
+TX_API enum tx_status txreg_check_unclean(struct txio *io, int dir, txreg_fault_fn *fn, void *arg,
+                                          uint64_t *faults, struct tx_error *err) TX_CHECKED;
 
 #endif
