@@ -87,7 +87,9 @@ typedef int txio_list_fn(void *arg, const char *name, uint64_t ino, unsigned typ
 struct txio_ops {
     const char *name;
 
-    /* Files. Descriptors are close-on-exec. `open` without TXIO_WRITE works on directories too. */
+    /* Files. Descriptors are close-on-exec. `open` without TXIO_WRITE works on directories too, and
+     * on "." to open `dir` itself anew; except under TXIO_CWD, it refuses what is neither a regular
+     * file nor a directory (-EOPNOTSUPP). */
     int (*open)(struct txio *io, int dir, const char *path, unsigned flags, uint32_t mode);
     int (*close)(struct txio *io, int fd);
     int64_t (*pread)(struct txio *io, int fd, void *data, size_t size, uint64_t offset);
@@ -106,9 +108,11 @@ struct txio_ops {
     int (*syncfs)(struct txio *io, int fd);   /* the whole file system that holds fd */
     int (*write_behind)(struct txio *io, int fd, uint64_t offset, uint64_t size); /* a hint */
 
-    /* Names. */
+    /* Names. A path whose last component is "", "." or ".." is refused (-EINVAL), as are an absolute
+     * path and ".." in it (-EXDEV), and a symbolic link on the way (-ELOOP). */
     int (*stat)(struct txio *io, int dir, const char *path, struct txio_stat *stat);
     int (*list)(struct txio *io, int dir, txio_list_fn *fn, void *arg);
+    /* `target` receives the text and a NUL; answers its length; -ENAMETOOLONG: does not fit. */
     int (*readlink)(struct txio *io, int dir, const char *path, char *target, size_t size);
     int (*rename)(struct txio *io, int from_dir, const char *from, int to_dir, const char *to,
                   unsigned flags);
@@ -137,7 +141,8 @@ struct txio_ops {
     int (*unmap)(struct txio *io, void *memory, size_t size);
 
     /* Sleep while *word == expected, at most timeout_ns (< 0: for ever); may wake early for no
-     * reason. Works across processes for words in shared memory. */
+     * reason. Works across processes for words in shared memory. -ETIMEDOUT when the time is over,
+     * 0 otherwise. `wake` answers how many were woken. */
     int (*wait)(struct txio *io, _Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns);
     int (*wake)(struct txio *io, _Atomic uint32_t *word, int count);
 
@@ -187,12 +192,14 @@ TX_API enum tx_status txio_read_full(struct txio *io, int fd, void *data, size_t
 /* Write every byte of all parts (count <= 8), repeating short writes. Durability: none. */
 TX_API enum tx_status txio_write_full(struct txio *io, int fd, const struct iovec *parts, int count,
                                       uint64_t offset, struct tx_error *err) TX_CHECKED;
-/* Replace `dir/name` by these bytes. Durability: on return the new content is durable under its
- * name; a crash before leaves the old content. */
+/* Replace `dir/name` by these bytes (mode 0600). Writes `name.new` first, under a lock of its byte
+ * 0. Durability: on return the new content is durable under its name; a crash before leaves the old
+ * content or the new, each whole, and perhaps the draft, which the next replacement takes over. */
 TX_API enum tx_status txio_replace_file(struct txio *io, int dir, const char *name,
                                         const void *data, size_t size, struct tx_error *err)
     TX_CHECKED;
-/* Remove `dir/name` and all below it; absence is success. Does not cross symbolic links. */
+/* Remove `dir/name` and all below it, however deep; absence is success. Does not cross symbolic
+ * links or mount points. Durability: none; a crash leaves any part of it. */
 TX_API enum tx_status txio_remove_tree(struct txio *io, int dir, const char *name,
                                        struct tx_error *err) TX_CHECKED;
 
