@@ -198,10 +198,6 @@ TX_API enum tx_status ktm_vote_read(struct ktm_vote *vote, uint64_t key, const c
  * (new values in a registry key that somebody deletes). */
 TX_API enum tx_status ktm_vote_mark(struct ktm_vote *vote, uint64_t key, const char *name,
                                     struct tx_error *err) TX_CHECKED;
-/* Recorded as a write but itself checked against nothing: those who read the key conflict with it,
- * two who mark it do not. ("A name below this directory was made": its remover reads the mark.) */
-TX_API enum tx_status ktm_vote_mark(struct ktm_vote *vote, uint64_t key, const char *name,
-                                    struct tx_error *err) TX_CHECKED;
 
 enum ktm_redo_mode {
     KTM_REDO_LIVE,    /* just committed; untouched, unless an earlier publisher died over it */

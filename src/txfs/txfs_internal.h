@@ -33,6 +33,7 @@
  * 7. `base` may name an object that a move of the same commit takes elsewhere (a -> b, then a new
  *    a): after rule 4's step nothing stands there any more. Likewise for absent.
  * 8. A path whose parent is a new object of this transaction has no base (existed is 0).
+ * 9. Times of directories, new or amended, are set after everything below them is in place.
  */
 enum txfs_entry_flags {
     TXFS_ENTRY_SAME = 1 << 0,
@@ -170,6 +171,14 @@ size_t txfs_path_parent_size(const char *path);
 const char *txfs_path_name(const char *path);
 /* `path` is strictly below `above` ("" is above all). */
 bool txfs_path_is_below(const char *path, const char *above);
+/* The clean path is, or is inside, the store's own directory. */
+bool txfs_path_is_store(const struct txfs *fs, const char *clean);
+/* directory + "/" + name; either may be empty. `out` may be `directory`. */
+enum tx_status txfs_path_join(const char *directory, size_t directory_size, const char *name,
+                              char out[TXFS_PATH_MAX + 1], struct tx_error *err) TX_CHECKED;
+/* The path that `path`, which is `from` or below it, has when `from` is called `to`. */
+enum tx_status txfs_path_move(const char *path, const char *from, const char *to,
+                              char out[TXFS_PATH_MAX + 1], struct tx_error *err) TX_CHECKED;
 
 /* --- The RM (rm.c) --------------------------------------------------------------------------------- */
 
@@ -257,7 +266,16 @@ enum tx_status txfs_superseded_below(struct txfs_view *view, const char *path,
 /* Free view->past (NULL is allowed). */
 void txfs_past_free(struct txfs_past *past);
 
-/* --- The view of one transaction ------------------------------------------------------------------ */
+/* --- The view of one transaction (its parts: overlay.h) ------------------------------------------ */
+
+#define TXFS_DIR_CACHE_SIZE 16u
+
+/* A directory of the real tree, kept open. */
+struct txfs_dir_slot {
+    char *path; /* NULL: not in use */
+    int fd;
+    uint64_t used; /* when last, for choosing which goes */
+};
 
 struct txfs_view {
     struct txfs *fs;
@@ -265,6 +283,26 @@ struct txfs_view {
     struct ktm *tm;
     tx_lsn snapshot;
     struct txfs_past *past; /* superseded.c's cache; starts NULL */
+
+    /* The overlay: what the entries so far say. Derived from them alone, see txfs_view_sync. */
+    struct tx_map nodes;   /* path -> struct txfs_node */
+    struct tx_map links;   /* target NUL path of every link entry */
+    struct tx_map inodes;  /* device, inode -> struct txfs_inode, of files with several names */
+    struct tx_map touched; /* path of the real tree -> struct txfs_touch */
+    struct tx_map reads;   /* the same for what was only read (serializable) */
+    struct tx_map listed;  /* directories of the real tree whose names were read (serializable) */
+    struct tx_map parents; /* ancestors named in the last vote */
+    size_t consumed;       /* bytes of the change set that are in `nodes` */
+    uint64_t generation;   /* counts changes of `nodes` */
+    uint64_t inline_total; /* bytes of content in the change set */
+    uint32_t next_staged;
+
+    struct tx_map dirs; /* parent path as written -> struct txfs_dir_ref */
+    struct txfs_dir_slot cache[TXFS_DIR_CACHE_SIZE];
+    uint64_t cache_clock;
+    struct txfs_file *files; /* open handles */
+    uint32_t uid, gid;       /* of this process */
+    enum tx_status broken;   /* a change was half made: nothing but rollback is left */
 };
 
 #endif
