@@ -167,9 +167,8 @@ struct ktm_commit_info {
 
 /* The entries so far of an attached transaction; valid until it changes. */
 TX_API struct ktm_cursor ktm_txn_entries(const struct ktm_txn *txn);
-/* Load the entries of a detached or prepared transaction into *info; free *storage (tx_free'd by
- * ktm_changes_free) after use. */
-struct tx_buf;
+/* Load the entries of a detached or prepared transaction into *info; they live in *storage, which
+ * the caller releases after use. */
 TX_API enum tx_status ktm_load_entries(struct ktm *tm, const struct ktm_id *id,
                                        struct ktm_commit_info *info, struct tx_buf *storage,
                                        struct tx_error *err) TX_CHECKED;

@@ -28,6 +28,7 @@
 #define TXKIT_LOG_H
 
 #include <txkit/io.h>
+#include <txkit/memory.h>
 
 #define TXLOG_BLOCK_SIZE 4096u
 #define TXLOG_SEGMENT_SIZE_MIN (16u * 1024u)
@@ -151,7 +152,6 @@ TX_API enum tx_status txlog_reserve(struct txlog *log, size_t size,
                                     struct tx_error *err) TX_CHECKED;
 TX_API void txlog_unreserve(struct txlog *log, size_t size);
 
-struct tx_buf;
 /*
  * Read the record at `lsn` into `payload` (replacing what it held). Errors: TX_ENOTFOUND at or
  * after the end (append_lsn; in salvage the first damage), TX_ECORRUPT. Thread: any.

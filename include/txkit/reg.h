@@ -75,7 +75,6 @@ TX_API enum tx_status txreg_set(struct ktm_txn *txn, const char *key, const char
 TX_API enum tx_status txreg_unset(struct ktm_txn *txn, const char *key, const char *name,
                                   struct tx_error *err) TX_CHECKED;
 /* Read a value into `data` (replacing what it held). */
-struct tx_buf;
 TX_API enum tx_status txreg_get(struct ktm_txn *txn, const char *key, const char *name,
                                 uint32_t *type, struct tx_buf *data,
                                 struct tx_error *err) TX_CHECKED;
@@ -87,7 +86,7 @@ TX_API enum tx_status txreg_set_u32(struct ktm_txn *txn, const char *key, const 
                                     uint32_t number, struct tx_error *err) TX_CHECKED;
 TX_API enum tx_status txreg_set_u64(struct ktm_txn *txn, const char *key, const char *name,
                                     uint64_t number, struct tx_error *err) TX_CHECKED;
-/* *text is tx_free'd by the caller (declared in src/base/alloc.h; free() in a default build).
+/* *text is tx_free'd by the caller.
  * Errors: TX_ETYPE when the value is no string. */
 TX_API enum tx_status txreg_get_string(struct ktm_txn *txn, const char *key, const char *name,
                                        char **text, struct tx_error *err) TX_CHECKED;

@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#include <txkit/error.h>
+#include <txkit/memory.h>
 
 struct tx_alloc_table {
     void *(*resize)(void *arg, void *memory, size_t size); /* as realloc */
@@ -19,7 +19,6 @@ struct tx_alloc_table {
 void *tx_alloc(size_t size);
 void *tx_alloc_zero(size_t size);
 void *tx_resize(void *memory, size_t size);
-TX_API void tx_free(void *memory); /* NULL is allowed */
 /* Copy of a text, NULL when there is no memory. */
 char *tx_text_copy(const char *text);
 

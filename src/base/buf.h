@@ -1,22 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* A growable byte buffer. */
+/* A growable byte buffer; its public part is <txkit/memory.h>. */
 #ifndef TX_BASE_BUF_H
 #define TX_BASE_BUF_H
 
 #include <stdint.h>
 
+#include <txkit/memory.h>
+
 #include "base/alloc.h"
 #include "base/cleanup.h"
 
-struct tx_buf {
-    uint8_t *data;
-    size_t size;
-    size_t capacity;
-};
-
-#define TX_BUF_INIT {NULL, 0, 0}
-
-void tx_buf_release(struct tx_buf *buf);
 static inline void tx_buf_auto(struct tx_buf *buf) { tx_buf_release(buf); }
 static inline void tx_buf_clear(struct tx_buf *buf) { buf->size = 0; }
 

@@ -2,7 +2,7 @@
 # Lowest layer: errors, codec, buffers, maps, hashing, allocation, cleanup.
 noinst_LTLIBRARIES += libtx_base.la
 libtxkit_layers += libtx_base.la
-pkginclude_HEADERS += include/txkit/error.h
+pkginclude_HEADERS += include/txkit/error.h include/txkit/memory.h
 libtx_base_la_SOURCES = \
 	src/base/alloc.c \
 	src/base/alloc.h \
