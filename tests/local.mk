@@ -49,6 +49,21 @@ sim_tests =
 #   tests_unit_unit_base_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 #   tests_unit_unit_base_LDADD = $(UNIT_BASE_LIBS) $(CRITERION_LIBS)
 
+unit_tests += tests/unit/unit_store
+tests_unit_unit_store_SOURCES = \
+	tests/unit/store_fixture.c \
+	tests/unit/store_fixture.h \
+	tests/unit/test_store_conflict.c \
+	tests/unit/test_store_forces.c \
+	tests/unit/test_store_hostile.c \
+	tests/unit/test_store_open.c
+tests_unit_unit_store_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+tests_unit_unit_store_LDADD = $(UNIT_STORE_LIBS) $(CRITERION_LIBS)
+
+check_PROGRAMS += tests/soak/soak
+TESTS += tests/soak/soak
+tests_soak_soak_LDADD = libtxkit.la
+
 dist_check_SCRIPTS = $(scenario_tests)
 TESTS += $(scenario_tests)
 scenario_tests =
