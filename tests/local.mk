@@ -42,6 +42,7 @@ endif
 
 unit_tests =
 sim_tests =
+scenario_tests =
 
 # One block per layer, for example:
 #   unit_tests += tests/unit/unit_base
@@ -60,13 +61,14 @@ tests_unit_unit_store_SOURCES = \
 tests_unit_unit_store_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_unit_unit_store_LDADD = $(UNIT_STORE_LIBS) $(CRITERION_LIBS)
 
-check_PROGRAMS += tests/soak/soak
+check_PROGRAMS += tests/soak/soak tests/soak/fill_disk
+tests_soak_fill_disk_LDADD = libtxkit.la
+scenario_tests += tests/scenario/full_disk.sh
 TESTS += tests/soak/soak
 tests_soak_soak_LDADD = libtxkit.la
 
 dist_check_SCRIPTS = $(scenario_tests)
 TESTS += $(scenario_tests)
-scenario_tests =
 
 # The lint is a test too (one TAP line per rule); once is enough, so not of the sanitizer build.
 if !SANITIZE
