@@ -16,6 +16,9 @@
  * validated too. A detached transaction has one stable snapshot per attachment; whatever it
  * touched is validated from its first touch on.
  *
+ * Positions: a snapshot, ktm_published(), ktm_decided() and the limits of ktm_each_commit are ends
+ * of records. A commit with record [lsn, next_lsn) is in (after, upto] when next_lsn is.
+ *
  * Thread: one transaction is used by one thread at a time; different transactions of one manager
  * by any threads at once.
  */
@@ -31,6 +34,10 @@
 #define KTM_TOKEN_SIZE 40            /* bytes by which an RM names one of its states */
 #define KTM_ID_TEXT_SIZE 44          /* "epoch-sequence" and a NUL */
 #define KTM_GID_TEXT_SIZE 128        /* "txkit:<uuid>:<epoch>:<sequence>:<branch>" */
+#define KTM_ATTACHED_MAX 1024        /* transactions attached at once, over all processes */
+#define KTM_PREPARED_MAX 256         /* transactions prepared and not yet trimmed from the log */
+/* Bytes of all entries of one transaction, their 8-byte headers included. */
+#define KTM_CHANGES_MAX (TXLOG_PAYLOAD_MAX - 64u * 1024u * 1024u)
 
 struct ktm;     /* a transaction manager: one open store */
 struct ktm_txn; /* a transaction attached to this process */
@@ -88,15 +95,20 @@ TX_API enum tx_status ktm_commit(struct ktm_txn *txn, tx_lsn *lsn, struct tx_err
 /* Forget and free the transaction, and what it staged. Never needs space. NULL is allowed. */
 TX_API void ktm_rollback(struct ktm_txn *txn);
 
-/* Vote and force the change set; frees `txn`; from now on the transaction is known by its id and
- * survives a power cut until somebody commits or rolls it back. */
+/* Vote and force the change set; frees `txn` whatever is returned; on TX_OK the transaction is known
+ * by its id and survives a power cut until somebody commits or rolls it back. Errors: as ktm_commit;
+ * TX_ELIMIT (KTM_PREPARED_MAX). */
 TX_API enum tx_status ktm_prepare(struct ktm_txn *txn, struct tx_error *err) TX_CHECKED;
+/* Durability: as ktm_commit; any status but TX_OK, TX_EPENDING and TX_EOUTCOME leaves the transaction
+ * prepared. Errors: TX_ENOTFOUND, TX_EBUSY (somebody else is deciding it). */
 TX_API enum tx_status ktm_commit_prepared(struct ktm *tm, const struct ktm_id *id, tx_lsn *lsn,
                                           struct tx_error *err) TX_CHECKED;
 TX_API enum tx_status ktm_rollback_prepared(struct ktm *tm, const struct ktm_id *id,
                                             struct tx_error *err) TX_CHECKED;
 
-/* Save an active transaction under tx/<id>/ and free it, so that another process can attach it. */
+/* Save an active transaction under tx/<id>/ and free it, so that another process can attach it.
+ * Durability: on TX_OK it survives a power cut, what it staged included. Its timeout ends here.
+ * Ownership: on any other status `txn` is still the caller's. */
 TX_API enum tx_status ktm_detach(struct ktm_txn *txn, struct tx_error *err) TX_CHECKED;
 /* Errors: TX_ENOTFOUND, TX_EBUSY (attached elsewhere), TX_EMISUSE (prepared). */
 TX_API enum tx_status ktm_attach(struct ktm *tm, const struct ktm_id *id, struct ktm_txn **txn,
@@ -183,9 +195,11 @@ TX_API enum tx_status ktm_each_commit(struct ktm *tm, tx_lsn after, tx_lsn upto,
 
 /* What an RM answers to prepare. */
 struct ktm_vote {
-    /* Objects written and (serializable only) read, as hashes of RM id and object identity. The
-     * manager checks them against every commit since the snapshot and records the written ones.
-     * Added with ktm_vote_*; the name is for messages and lives until prepare's caller returns. */
+    /* Objects written and read, as hashes of RM id and object identity. The manager checks every
+     * key against the commits since the snapshot and records the written ones. An RM names what was
+     * read when the transaction is serializable, and in any transaction what its change depends on
+     * (the directory that a new file stands in). Added with ktm_vote_*; names, for messages, are
+     * copied. */
     struct tx_buf *keys;
 };
 TX_API enum tx_status ktm_vote_write(struct ktm_vote *vote, uint64_t key, const char *name,
@@ -231,12 +245,16 @@ struct ktm_rm_ops {
      * Carry out the RM's entries of one durable commit. `token` names the RM's state before and
      * receives the state after; the manager publishes it together with the LSN, so that snapshots
      * of all RMs belong together. Must not need memory that can be had before the force... any
-     * failure poisons the store and recovery finishes the job.
+     * failure poisons the store and recovery finishes the job, except TX_ENOSPC, TX_ENOMEM and
+     * TX_ELIMIT, after which the same commit is carried out again later. Called only for commits
+     * that have entries of this RM.
      */
     enum tx_status (*redo)(void *rm, const struct ktm_commit_info *commit, enum ktm_redo_mode mode,
                            uint8_t token[KTM_TOKEN_SIZE], struct tx_error *err);
 
-    /* Recovery: say from which LSN on commits must be carried out again and the state there. */
+    /* Recovery: say from which LSN on commits must be carried out again and the state there: what
+     * the last `steady` was told, or 0 when the RM keeps no LSN of its own: then from the start of
+     * the log. An LSN before that start is refused as damage: an image older than the log. */
     enum tx_status (*open_steady)(void *rm, tx_lsn *steady_lsn, uint8_t token[KTM_TOKEN_SIZE],
                                   struct tx_error *err);
     /* Recovery of an RM that needs to see all commits together (NULL: redo one by one). The RM
@@ -244,7 +262,9 @@ struct ktm_rm_ops {
     enum tx_status (*recover)(void *rm, struct ktm *tm, tx_lsn after, tx_lsn upto,
                               uint8_t token[KTM_TOKEN_SIZE], struct tx_error *err);
 
-    /* Checkpoint: make every effect up to `lsn` (state `token`) durable without the log. */
+    /* Checkpoint: make every effect up to `lsn` (state `token`) durable without the log, and note
+     * `lsn` durably when open_steady tells one, even when nothing else changed. A failure poisons the
+     * store (a sync may not be repeated), except TX_ENOMEM and TX_ELIMIT. */
     enum tx_status (*steady)(void *rm, tx_lsn lsn, const uint8_t token[KTM_TOKEN_SIZE],
                              struct tx_error *err);
     /* The log is trimmed up to `lsn`, no snapshot is older than `oldest`: drop leftovers. */
@@ -276,7 +296,8 @@ struct ktm_recovery {
     uint64_t in_doubt;
     uint64_t discarded; /* unfinished leftovers removed */
 };
-/* Alone in the store (TXIO_LOCK_RECOVERY held exclusively), after txlog_recover. */
+/* Alone in the store (TXIO_LOCK_RECOVERY held exclusively), after txlog_recover. Leaves report->log
+ * alone. */
 TX_API enum tx_status ktm_recover(struct ktm *tm, struct ktm_recovery *report,
                                   struct tx_error *err) TX_CHECKED;
 /* Publish what is durable, make all RMs steady, trim the log. */
@@ -296,7 +317,10 @@ TX_API void ktm_txn_token(const struct ktm_txn *txn, unsigned rm, uint8_t token[
 /* The RM's newest published state: what prepare validates against. What it names stays readable
  * while a transaction with an older snapshot is attached here. */
 TX_API void ktm_published_token(struct ktm *tm, unsigned rm, uint8_t token[KTM_TOKEN_SIZE]);
-/* Directory tx/<id>/ of the transaction, created at the first call; the transaction closes it. */
+/* Directory tx/<id>/ of the transaction, created at the first call; the transaction closes it. The
+ * manager makes the directory's own name durable before it logs the transaction; what is in it, with
+ * its names, the RM does in prepare. Whole files directly in it are made durable by ktm_detach. The
+ * manager removes the directory when the log no longer needs it. */
 TX_API enum tx_status ktm_txn_staging(struct ktm_txn *txn, int *dir,
                                       struct tx_error *err) TX_CHECKED;
 TX_API struct ktm *ktm_txn_manager(const struct ktm_txn *txn);
