@@ -95,12 +95,12 @@ TX_API enum tx_status ktm_commit(struct ktm_txn *txn, tx_lsn *lsn, struct tx_err
 /* Forget and free the transaction, and what it staged. Never needs space. NULL is allowed. */
 TX_API void ktm_rollback(struct ktm_txn *txn);
 
-/* Vote and force the change set; frees `txn` whatever is returned; on TX_OK the transaction is known
- * by its id and survives a power cut until somebody commits or rolls it back. Errors: as ktm_commit;
- * TX_ELIMIT (KTM_PREPARED_MAX). */
+/* Vote and force the change set; frees `txn` whatever is returned. On TX_OK the transaction is known
+ * by its id and survives a power cut until somebody commits or rolls it back. Errors: those of
+ * ktm_commit; TX_ELIMIT (KTM_PREPARED_MAX). */
 TX_API enum tx_status ktm_prepare(struct ktm_txn *txn, struct tx_error *err) TX_CHECKED;
-/* Durability: as ktm_commit; any status but TX_OK, TX_EPENDING and TX_EOUTCOME leaves the transaction
- * prepared. Errors: TX_ENOTFOUND, TX_EBUSY (somebody else is deciding it). */
+/* Durability: as ktm_commit; any status but TX_OK, TX_EPENDING and TX_EOUTCOME leaves the
+ * transaction prepared. Errors: TX_ENOTFOUND, TX_EBUSY (somebody else is deciding it). */
 TX_API enum tx_status ktm_commit_prepared(struct ktm *tm, const struct ktm_id *id, tx_lsn *lsn,
                                           struct tx_error *err) TX_CHECKED;
 TX_API enum tx_status ktm_rollback_prepared(struct ktm *tm, const struct ktm_id *id,
@@ -263,8 +263,8 @@ struct ktm_rm_ops {
                               uint8_t token[KTM_TOKEN_SIZE], struct tx_error *err);
 
     /* Checkpoint: make every effect up to `lsn` (state `token`) durable without the log, and note
-     * `lsn` durably when open_steady tells one, even when nothing else changed. A failure poisons the
-     * store (a sync may not be repeated), except TX_ENOMEM and TX_ELIMIT. */
+     * `lsn` durably when open_steady tells one, even when nothing else changed. A failure poisons
+     * the store (a sync may not be repeated), except TX_ENOMEM and TX_ELIMIT. */
     enum tx_status (*steady)(void *rm, tx_lsn lsn, const uint8_t token[KTM_TOKEN_SIZE],
                              struct tx_error *err);
     /* The log is trimmed up to `lsn`, no snapshot is older than `oldest`: drop leftovers. */
@@ -318,8 +318,8 @@ TX_API void ktm_txn_token(const struct ktm_txn *txn, unsigned rm, uint8_t token[
  * while a transaction with an older snapshot is attached here. */
 TX_API void ktm_published_token(struct ktm *tm, unsigned rm, uint8_t token[KTM_TOKEN_SIZE]);
 /* Directory tx/<id>/ of the transaction, created at the first call; the transaction closes it. The
- * manager makes the directory's own name durable before it logs the transaction; what is in it, with
- * its names, the RM does in prepare. Whole files directly in it are made durable by ktm_detach. The
+ * manager makes the directory's own name durable before it logs the transaction; what is in it,
+ * with its names, the RM does in prepare. Whole files directly in it are made durable by ktm_detach. The
  * manager removes the directory when the log no longer needs it. */
 TX_API enum tx_status ktm_txn_staging(struct ktm_txn *txn, int *dir,
                                       struct tx_error *err) TX_CHECKED;
