@@ -63,7 +63,7 @@ tests_unit_unit_store_LDADD = $(UNIT_STORE_LIBS) $(CRITERION_LIBS)
 
 check_PROGRAMS += tests/soak/soak tests/soak/fill_disk
 tests_soak_fill_disk_LDADD = libtxkit.la
-scenario_tests += tests/scenario/full_disk.sh
+scenario_tests += tests/scenario/full_disk.sh tests/scenario/main_job_kills.sh
 TESTS += tests/soak/soak
 tests_soak_soak_LDADD = libtxkit.la
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # A store on a real 8 MiB ext4: it fills up, refuses cleanly, recovers, and gives space back.
 set -euo pipefail
+: "${builddir:?}"
 
 if [ "$(id -u)" != 0 ] || ! [ -e /dev/loop-control ]; then
     echo "ok 1 - # SKIP needs root and loop devices"
