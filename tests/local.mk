@@ -50,6 +50,22 @@ scenario_tests =
 #   tests_unit_unit_base_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 #   tests_unit_unit_base_LDADD = $(UNIT_BASE_LIBS) $(CRITERION_LIBS)
 
+unit_tests += tests/unit/unit_base
+tests_unit_unit_base_SOURCES = \
+	tests/unit/failing_alloc.h \
+	tests/unit/test_base_alloc.c \
+	tests/unit/test_base_buf.c \
+	tests/unit/test_base_codec.c \
+	tests/unit/test_base_error.c \
+	tests/unit/test_base_escape.c \
+	tests/unit/test_base_hash.c \
+	tests/unit/test_base_invariant.c \
+	tests/unit/test_base_map.c \
+	tests/unit/test_base_text.c \
+	tests/unit/test_base_upcase_table.c
+tests_unit_unit_base_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+tests_unit_unit_base_LDADD = $(UNIT_BASE_LIBS) $(CRITERION_LIBS)
+
 unit_tests += tests/unit/unit_store
 tests_unit_unit_store_SOURCES = \
 	tests/unit/store_fixture.c \

@@ -108,8 +108,8 @@ struct txio_ops {
     int (*syncfs)(struct txio *io, int fd);   /* the whole file system that holds fd */
     int (*write_behind)(struct txio *io, int fd, uint64_t offset, uint64_t size); /* a hint */
 
-    /* Names. A path whose last component is "", "." or ".." is refused (-EINVAL), as are an absolute
-     * path and ".." in it (-EXDEV), and a symbolic link on the way (-ELOOP). */
+    /* Names. A path that ends in a component "", "." or ".." is refused (-EINVAL), so are absolute
+     * paths and ".." elsewhere in it (-EXDEV), and a symbolic link on the way (-ELOOP). */
     int (*stat)(struct txio *io, int dir, const char *path, struct txio_stat *stat);
     int (*list)(struct txio *io, int dir, txio_list_fn *fn, void *arg);
     /* `target` receives the text and a NUL; answers its length; -ENAMETOOLONG: does not fit. */

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "base/alloc.h"
+#include "base/cleanup.h"
 
 struct tx_map_node;
 
