@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: MIT
-# Manual pages: dist_man_MANS += man/txctl.1
+# Manual pages.
+dist_man_MANS += man/txkit.3
