@@ -50,6 +50,23 @@ scenario_tests =
 #   tests_unit_unit_base_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 #   tests_unit_unit_base_LDADD = $(UNIT_BASE_LIBS) $(CRITERION_LIBS)
 
+unit_tests += tests/unit/unit_io
+tests_unit_unit_io_SOURCES = \
+	tests/unit/failing_alloc.h \
+	tests/unit/failing_io.h \
+	tests/unit/temp_dir.h \
+	tests/unit/test_txio_helpers.c \
+	tests/unit/test_txio_pair.c \
+	tests/unit/test_txio_posix_attr.c \
+	tests/unit/test_txio_posix_file.c \
+	tests/unit/test_txio_posix_lock.c \
+	tests/unit/test_txio_posix_name.c \
+	tests/unit/test_txio_posix_path.c \
+	tests/unit/test_txio_remove_tree.c \
+	tests/unit/test_txio_wrappers.c
+tests_unit_unit_io_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+tests_unit_unit_io_LDADD = $(UNIT_IO_LIBS) $(CRITERION_LIBS)
+
 unit_tests += tests/unit/unit_base
 tests_unit_unit_base_SOURCES = \
 	tests/unit/failing_alloc.h \
