@@ -217,7 +217,8 @@ TX_API void txio_mutex_unlock(struct txio *io, struct txio_mutex *mutex);
 /*
  * The lock bytes of a store, all in its `control` file. Each is taken together with an in-process
  * mutex (struct txio_pair), because all threads of a handle share one open file description.
- * Order when several are held: OPEN, RECOVERY, CHECKPOINT, PUBLISH, APPEND; FORCE is taken alone.
+ * Order when several are held: OPEN, RECOVERY, CHECKPOINT, PUBLISH, APPEND, SEGMENT; FORCE is taken
+ * alone.
  */
 enum txio_lock_byte {
     TXIO_LOCK_OPEN,       /* opening or closing the store */
@@ -226,6 +227,7 @@ enum txio_lock_byte {
     TXIO_LOCK_PUBLISH,    /* carrying out durable commits, in LSN order */
     TXIO_LOCK_APPEND,     /* the end of the log and the conflict table */
     TXIO_LOCK_FORCE,      /* the leader of the current force */
+    TXIO_LOCK_SEGMENT,    /* the log's files: control, making and recycling segments */
     TXIO_LOCK_PROCESS = 1 << 16, /* + slot: proof of life of one process */
     TXIO_LOCK_TRANSACTION = 1 << 20, /* + sequence number: attached to this transaction */
 };

@@ -37,6 +37,9 @@
 /* Largest payload of one record, bytes. */
 #define TXLOG_PAYLOAD_MAX (1024u * 1024u * 1024u)
 
+/* Kind of a record by which a new epoch begins; written by recovery, skipped by readers. */
+#define TXLOG_KIND_EPOCH 0xFFFFFFFFu
+
 typedef uint64_t tx_lsn;
 
 struct txlog;
@@ -158,6 +161,12 @@ TX_API void txlog_unreserve(struct txlog *log, size_t size);
  */
 TX_API enum tx_status txlog_read(struct txlog *log, tx_lsn lsn, struct txlog_record *record,
                                  struct tx_buf *payload, struct tx_error *err) TX_CHECKED;
+
+typedef void txlog_field_fn(void *arg, const char *name, uint64_t value, const char *text);
+/* Deliver each field of the record's header, in the order of the format, with its meaning; then
+ * those of the payload when its kind is TXLOG_KIND_EPOCH. Errors: as txlog_read. */
+TX_API enum tx_status txlog_describe_record(struct txlog *log, tx_lsn lsn, txlog_field_fn *fn,
+                                            void *arg, struct tx_error *err) TX_CHECKED;
 
 /*
  * Forget everything below `lsn`, a record boundary <= durable_lsn. Durability: on return the

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Recovery, in steps each of which may be the last before a crash and is then simply repeated:
+ *
+ *   1. scan and decide; a verdict of damage ends here, nothing has been changed
+ *   2. control: the new epoch, not clean, what is proven          (two syncs)
+ *   3. the log goes on: after a clean close where it ended, else in a new segment
+ *   4. shared memory; then what control does not need is recycled
+ *
+ * Each attempt has an epoch of its own, so whatever an earlier attempt has left in a file that is
+ * used again is of an older epoch than the record before it, and does not count.
+ */
+#include "txlog_internal.h"
+
+#define RELEASE memory_order_release
+
+static enum tx_status recover_refuse(const struct segment_list *list, const struct log_scan *scan,
+                                     struct tx_error *err)
+{
+    (void)tx_error_set(err, TX_ECORRUPT, "no valid record: %s", scan_text(scan->verdict));
+    log_refer(err, list->items[scan->index].header.seq, scan->offset, scan->end);
+    return TX_ECORRUPT;
+}
+
+static enum tx_status recover_epoch(struct txlog *log, const struct log_scan *scan,
+                                    uint64_t *epoch, struct tx_error *err)
+{
+    struct control content = log->control;
+    content.epoch++;
+    content.flags &= ~(uint32_t)CONTROL_CLEAN;
+    content.end_lsn = 0;
+    content.durable_lsn = scan->proven;
+    TX_TRY(control_store(log->io, log->control_fd, &content, err));
+    *epoch = content.epoch;
+    return TX_OK;
+}
+
+static enum tx_status recover_continue(struct txlog *log, struct recover_plan *plan,
+                                       struct tx_error *err)
+{
+    bool changed = false;
+    if (plan->scan->verdict == SCAN_CLEAN) {
+        return recover_in_place(log, plan, err);
+    }
+    enum tx_status status = recover_into_new(log, plan, err);
+    if (status != TX_ENOSPC) {
+        return status;
+    }
+    /* A full disk may not keep a store from opening. What comes after the end is worth less. */
+    uint64_t tail = plan->list->items[plan->scan->index].header.seq;
+    TX_TRY(log_recycle_above(log, tail, &changed, err));
+    if (changed) {
+        status = recover_into_new(log, plan, err);
+        if (status != TX_ENOSPC) {
+            return status;
+        }
+    }
+    return recover_in_place(log, plan, err);
+}
+
+/* The live segments up to where the log goes on. */
+static enum tx_status recover_table(struct txlog *log, const struct recover_plan *plan,
+                                    struct tx_error *err)
+{
+    const struct segment_list *list = plan->list;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct segment_header *header = &list->items[i].header;
+        if (header->first_lsn >= plan->ref.first_lsn) {
+            break;
+        }
+        if (atomic_load(&log->shared->tail) + 1 >= LOG_SEGMENTS_MAX) {
+            return tx_error_set(err, TX_ELIMIT, "log has more than %u segments", LOG_SEGMENTS_MAX);
+        }
+        table_push(log->shared,
+                   &(struct segment_ref){header->seq, header->first_lsn, header->size});
+    }
+    table_push(log->shared, &plan->ref);
+    return TX_OK;
+}
+
+static enum tx_status recover_share(struct txlog *log, const struct recover_plan *plan,
+                                    struct tx_error *err)
+{
+    struct txlog_shared *shared = log->shared;
+    TX_AUTO(segment_handle) handle = {.fd = -1};
+    log_shared_begin(log, plan->epoch);
+    TX_TRY(recover_table(log, plan, err));
+    atomic_store_explicit(&shared->append_lsn, plan->end, RELEASE);
+    atomic_store_explicit(&shared->write_lsn, plan->end, RELEASE);
+    atomic_store_explicit(&shared->durable_lsn, plan->end, RELEASE);
+    TX_TRY(segment_acquire(log, plan->ref.seq, &handle, err));
+    atomic_store_explicit(&shared->magic, LOG_SHARED_MAGIC, RELEASE);
+    return TX_OK;
+}
+
+/* In place, the epoch record is appended like any other; on a full disk the log does without. */
+static enum tx_status recover_append_epoch(struct txlog *log, const struct recover_plan *plan,
+                                           struct tx_error *err)
+{
+    uint8_t payload[EPOCH_PAYLOAD_SIZE];
+    struct iovec part = {payload, sizeof(payload)};
+    tx_lsn lsn;
+    tx_lsn next;
+    enum tx_status status = txlog_append_begin(log, sizeof(payload), &lsn, err);
+    if (status != TX_OK) {
+        return status == TX_ENOSPC ? TX_OK : status;
+    }
+    epoch_payload_fill(log, plan, payload);
+    status = txlog_append(log, TXLOG_KIND_EPOCH, &part, 1, &next, err);
+    txlog_append_end(log);
+    TX_TRY(status);
+    return txlog_force(log, next, err);
+}
+
+static void recover_report(const struct recover_plan *plan, struct txlog_recovery *report)
+{
+    const struct log_scan *scan = plan->scan;
+    *report = (struct txlog_recovery){
+        .was_clean = scan->verdict == SCAN_CLEAN,
+        .end_lsn = scan->end,
+        .rewritten_bytes = plan->rewritten_size,
+    };
+    if (scan->facts.remains) {
+        report->torn_bytes = scan->remains_end - scan->end;
+        report->torn_segment = plan->list->items[scan->index].header.seq;
+        report->torn_offset = scan->offset;
+    }
+}
+
+static enum tx_status recover(struct txlog *log, struct txlog_recovery *report,
+                              struct tx_error *err)
+{
+    TX_AUTO(segment_list) list = {NULL, 0};
+    struct log_scan scan;
+    struct recover_plan plan = {.list = &list, .scan = &scan};
+    TX_TRY(control_load(log->io, log->control_fd, &log->control, err));
+    TX_TRY(segment_list_load(log, log->control.start_segment, NULL, NULL, &list, err));
+    TX_TRY(log_scan_run(log, &list, &scan, err));
+    if (!scan_opens(scan.verdict)) {
+        return recover_refuse(&list, &scan, err);
+    }
+    TX_TRY(recover_epoch(log, &scan, &plan.epoch, err));
+    TX_TRY(recover_continue(log, &plan, err));
+    TX_TRY(recover_share(log, &plan, err));
+    if (plan.end == scan.end) {
+        TX_TRY(recover_append_epoch(log, &plan, err));
+    }
+    TX_TRY(log_recycle_below(log, log->control.start_segment, err));
+    recover_report(&plan, report);
+    return TX_OK;
+}
+
+enum tx_status txlog_recover(struct txlog *log, struct txlog_recovery *report, struct tx_error *err)
+{
+    if (log->mode != TXLOG_READWRITE) {
+        return tx_error_set(err, TX_EREADONLY, "recover the log: it is open read-only");
+    }
+    if (atomic_load_explicit(&log->shared->magic, memory_order_acquire) != 0) {
+        return tx_error_set(err, TX_EMISUSE, "recover the log: others use it");
+    }
+    enum tx_status status = recover(log, report, err);
+    if (status != TX_OK) {
+        tx_error_prefix(err, "recover the log");
+    }
+    return status;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The live segments in shared memory: a ring of entries between two counters that only grow. The
+ * holder of the append lock fills an entry and then moves `tail`; the holder of the segment lock
+ * moves `head`. Readers hold nothing: an entry that they read counts if `head` has not passed it
+ * meanwhile, because only then could it have been filled anew.
+ */
+#include "txlog_internal.h"
+
+#define ACQUIRE memory_order_acquire
+#define RELEASE memory_order_release
+
+static struct segment_entry *entry_at(struct txlog_shared *shared, uint64_t index)
+{
+    return &shared->entries[index % LOG_SEGMENTS_MAX];
+}
+
+bool table_get(struct txlog_shared *shared, uint64_t index, struct segment_ref *ref)
+{
+    uint64_t tail = atomic_load_explicit(&shared->tail, ACQUIRE);
+    uint64_t head = atomic_load_explicit(&shared->head, ACQUIRE);
+    if (index < head || index >= tail) {
+        return false;
+    }
+    struct segment_entry *entry = entry_at(shared, index);
+    struct segment_ref read = {
+        .seq = atomic_load_explicit(&entry->seq, ACQUIRE),
+        .first_lsn = atomic_load_explicit(&entry->first_lsn, ACQUIRE),
+        .size = atomic_load_explicit(&entry->size, ACQUIRE),
+    };
+    if (index < atomic_load_explicit(&shared->head, ACQUIRE)) {
+        return false;
+    }
+    *ref = read;
+    return true;
+}
+
+/* The last entry in [low, high) that begins at or before `lsn`; `low` does. False: one vanished. */
+static bool find_between(struct txlog_shared *shared, tx_lsn lsn, uint64_t low, uint64_t high,
+                         uint64_t *index)
+{
+    while (high - low > 1) {
+        uint64_t middle = low + (high - low) / 2;
+        struct segment_ref ref;
+        if (!table_get(shared, middle, &ref)) {
+            return false;
+        }
+        *(ref.first_lsn <= lsn ? &low : &high) = middle;
+    }
+    *index = low;
+    return true;
+}
+
+bool table_find(struct txlog_shared *shared, tx_lsn lsn, struct segment_ref *ref, uint64_t *index)
+{
+    for (;;) {
+        uint64_t head = atomic_load_explicit(&shared->head, ACQUIRE);
+        uint64_t tail = atomic_load_explicit(&shared->tail, ACQUIRE);
+        struct segment_ref first;
+        uint64_t found;
+        if (head >= tail) {
+            return false;
+        }
+        if (!table_get(shared, head, &first)) {
+            continue; /* the head moved on */
+        }
+        if (first.first_lsn > lsn) {
+            return false;
+        }
+        if (find_between(shared, lsn, head, tail, &found) && table_get(shared, found, ref)) {
+            *index = found;
+            return true;
+        }
+    }
+}
+
+void table_tail(struct txlog_shared *shared, struct segment_ref *ref)
+{
+    uint64_t tail = atomic_load_explicit(&shared->tail, ACQUIRE);
+    TX_INVARIANT(tail > 0 && table_get(shared, tail - 1, ref)); /* the head never passes it */
+}
+
+bool table_is_full(struct txlog_shared *shared)
+{
+    uint64_t head = atomic_load_explicit(&shared->head, ACQUIRE);
+    return atomic_load_explicit(&shared->tail, ACQUIRE) - head >= LOG_SEGMENTS_MAX;
+}
+
+void table_push(struct txlog_shared *shared, const struct segment_ref *ref)
+{
+    uint64_t tail = atomic_load_explicit(&shared->tail, ACQUIRE);
+    TX_INVARIANT(!table_is_full(shared));
+    struct segment_entry *entry = entry_at(shared, tail);
+    atomic_store_explicit(&entry->seq, ref->seq, RELEASE);
+    atomic_store_explicit(&entry->first_lsn, ref->first_lsn, RELEASE);
+    atomic_store_explicit(&entry->size, ref->size, RELEASE);
+    atomic_store_explicit(&shared->tail, tail + 1, RELEASE);
+}
+
+void table_cut_head(struct txlog_shared *shared, uint64_t index)
+{
+    TX_INVARIANT(index < atomic_load_explicit(&shared->tail, ACQUIRE));
+    if (index > atomic_load_explicit(&shared->head, ACQUIRE)) {
+        atomic_store_explicit(&shared->head, index, RELEASE);
+    }
+}
+
+/* The segment that one beginning at `first_lsn` continues: entries that begin there too are empty,
+ * and superseded by it. */
+uint64_t table_previous(struct txlog_shared *shared, tx_lsn first_lsn)
+{
+    struct segment_ref ref;
+    uint64_t index = atomic_load_explicit(&shared->tail, ACQUIRE);
+    while (index > 0 && table_get(shared, index - 1, &ref)) {
+        if (ref.first_lsn < first_lsn) {
+            return ref.seq;
+        }
+        index--;
+    }
+    return 0;
+}
