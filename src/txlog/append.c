@@ -4,7 +4,7 @@
  * bytes that the next holder of the append lock wipes. write_lsn, stored first, says how far they
  * may reach; `switching` says that a segment may have got its name and not its place in the table.
  */
-#include "txlog_internal.h"
+#include "txlog/txlog_internal.h"
 
 #define ACQUIRE memory_order_acquire
 #define RELEASE memory_order_release

@@ -2,7 +2,7 @@
 /* Writing one record where the log ends: one pwritev into the page cache, one seal over all. */
 #include <errno.h>
 
-#include "txlog_internal.h"
+#include "txlog/txlog_internal.h"
 
 #define ACQUIRE memory_order_acquire
 #define RELEASE memory_order_release

@@ -4,7 +4,7 @@
  * first, each with its own sync; so at every moment one whole slot is durable, and whenever no
  * change is under way both say the same: losing either to damage loses nothing.
  */
-#include "txlog_internal.h"
+#include "txlog/txlog_internal.h"
 
 #define F(member, phrase) TX_FIELD(struct control, member, phrase)
 const struct tx_field control_fields[] = {

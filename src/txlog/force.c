@@ -9,7 +9,7 @@
  * the waking: who looked at the word before it failed to get the lock cannot sleep through it. A
  * leader killed at any instruction is noticed by the time limit of the sleep.
  */
-#include "txlog_internal.h"
+#include "txlog/txlog_internal.h"
 
 #define ACQUIRE memory_order_acquire
 #define RELEASE memory_order_release

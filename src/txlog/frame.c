@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The header of a record, as a table. */
-#include "txlog_internal.h"
+#include "txlog/txlog_internal.h"
 
 #define F(member, phrase) TX_FIELD(struct frame_header, member, phrase)
 const struct tx_field frame_fields[] = {

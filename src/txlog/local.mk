@@ -11,10 +11,12 @@ libtx_log_la_SOURCES = \
 	src/txlog/frame.c \
 	src/txlog/log_create.c \
 	src/txlog/log_describe.c \
+	src/txlog/log_format.h \
 	src/txlog/log_open.c \
 	src/txlog/log_read.c \
 	src/txlog/log_recover.c \
 	src/txlog/log_scan.c \
+	src/txlog/log_scan.h \
 	src/txlog/log_trim.c \
 	src/txlog/log_verify.c \
 	src/txlog/log_walk.c \

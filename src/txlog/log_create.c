@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Making a log in a directory that nobody knows of yet: order does not matter, all is synced. */
-#include "txlog_internal.h"
+#include "txlog/txlog_internal.h"
 
 static enum tx_status create_files(struct txlog *log, struct tx_error *err)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A record's fields by name, from the tables that encode them. */
-#include "txlog_internal.h"
+#include "txlog/txlog_internal.h"
 
 static void describe(const struct tx_field *fields, const uint8_t *disk, txlog_field_fn *fn,
                      void *arg)

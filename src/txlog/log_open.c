@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Opening and closing a log, and what one can ask about it. */
-#include "txlog_internal.h"
+#include "txlog/log_scan.h"
 
 #define ACQUIRE memory_order_acquire
 #define RELEASE memory_order_release

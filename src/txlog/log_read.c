@@ -4,9 +4,17 @@
  * anew while it is read. What proves that the right bytes came is the record itself: LSN, segment
  * number and seal. If they do not fit and the checkpoint has passed the LSN, it was trimmed.
  */
-#include "txlog_internal.h"
+#include "txlog/txlog_internal.h"
 
 #define ACQUIRE memory_order_acquire
+
+void log_refer(struct tx_error *err, uint64_t seq, uint64_t offset, tx_lsn lsn)
+{
+    char name[LOG_NAME_SIZE];
+    segment_name(seq, name);
+    tx_error_prefix(err, "segment %s, offset %llu, LSN %llu", name, (unsigned long long)offset,
+                    (unsigned long long)lsn);
+}
 
 struct read_place {
     struct segment_ref ref;

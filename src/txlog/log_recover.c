@@ -10,7 +10,7 @@
  * Each attempt has an epoch of its own, so whatever an earlier attempt has left in a file that is
  * used again is of an older epoch than the record before it, and does not count.
  */
-#include "txlog_internal.h"
+#include "txlog/log_scan.h"
 
 #define RELEASE memory_order_release
 

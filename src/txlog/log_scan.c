@@ -7,7 +7,7 @@
  *
  * The decision is a pure function over facts; its rows are tried in order.
  */
-#include "txlog_internal.h"
+#include "txlog/log_scan.h"
 
 enum fact { NO, YES, ANY };
 

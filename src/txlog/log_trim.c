@@ -4,7 +4,7 @@
  * durably in both slots; then shared memory; then the files. Whatever stops it half-way, the next
  * trim or recovery removes what control does not need.
  */
-#include "txlog_internal.h"
+#include "txlog/log_scan.h"
 
 #define ACQUIRE memory_order_acquire
 #define RELEASE memory_order_release

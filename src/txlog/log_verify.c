@@ -5,7 +5,7 @@
  * a spare that was never used. Unknown stay: recycled blocks that nobody has written to yet, and
  * what a crash left behind an end (a torn tail is no fault).
  */
-#include "txlog_internal.h"
+#include "txlog/log_scan.h"
 
 struct verify {
     struct txlog *log;

@@ -4,7 +4,7 @@
  * stands. After such a run the walk goes on at the next block that holds one for its very position,
  * because what stands there may prove that the run was once durable.
  */
-#include "txlog_internal.h"
+#include "txlog/log_scan.h"
 
 struct walk {
     struct txlog *log;
@@ -101,12 +101,4 @@ enum tx_status log_walk(struct txlog *log, const struct segment_list *list, tx_l
         }
     }
     return TX_OK;
-}
-
-void log_refer(struct tx_error *err, uint64_t seq, uint64_t offset, tx_lsn lsn)
-{
-    char name[LOG_NAME_SIZE];
-    segment_name(seq, name);
-    tx_error_prefix(err, "segment %s, offset %llu, LSN %llu", name, (unsigned long long)offset,
-                    (unsigned long long)lsn);
 }

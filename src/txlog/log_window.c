@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading a segment in order through a buffer of fixed size, and judging what stands somewhere. */
-#include "txlog_internal.h"
+#include "txlog/log_scan.h"
 
 enum tx_status window_init(struct log_window *window, struct txio *io, struct tx_error *err)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The unproven tail: records that are whole, but of which nothing says that the disk has them. After
- * a failed sync the page cache may show what the disk never got, so recovery writes them again and
- * syncs before anybody acts on them. They go into a new segment, so that no block that may hold an
- * acknowledged record is overwritten; that segment begins where proof ends, gets its name when all
- * of it is durable, and thereby supersedes the old tail in one step.
+ * The unproven tail: records that are whole, but of which nothing says that the disk has them.
+ * After a failed sync the page cache may show what the disk never got, so recovery writes them
+ * again and syncs before anybody acts on them. They go into a new segment, so that no block that
+ * may hold an acknowledged record is overwritten; that segment begins where proof ends, gets its
+ * name when all of it is durable, and thereby supersedes the old tail in one step.
  */
-#include "txlog_internal.h"
+#include "txlog/log_scan.h"
 
 void epoch_payload_fill(struct txlog *log, const struct recover_plan *plan,
                         uint8_t disk[EPOCH_PAYLOAD_SIZE])

@@ -3,7 +3,7 @@
  * Room that is kept for records that must be possible later. What is kept is bytes of frames in
  * files that exist: behind the end of the last segment and in spares.
  */
-#include "txlog_internal.h"
+#include "txlog/txlog_internal.h"
 
 /* A frame of several blocks may have to leave up to its size less one block unused at the end of a
  * segment; so that much is kept beside it, and any order of records fits. */

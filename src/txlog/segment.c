@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A segment's header block and its name. */
-#include "txlog_internal.h"
+#include "txlog/txlog_internal.h"
 
 #define F(member, phrase) TX_FIELD(struct segment_header, member, phrase)
 const struct tx_field segment_fields[] = {

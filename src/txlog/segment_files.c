@@ -3,7 +3,7 @@
  * Descriptors of segments, a few kept open per handle. What this process has written and not yet
  * forced stays open: a descriptor opened later could miss the error of an earlier write-back.
  */
-#include "txlog_internal.h"
+#include "txlog/txlog_internal.h"
 
 static enum tx_status segment_open(struct txlog *log, uint64_t seq, int *fd, struct tx_error *err)
 {

@@ -2,12 +2,12 @@
 /*
  * The live segments, as the names and headers in `log/` have them. Each begins at an LSN and goes
  * on until the next one begins; one that begins at or before an earlier one replaces it from there
- * on. So the last segment with a name decides, and recovery can supersede a torn tail by one rename.
+ * on. So the last name decides, and recovery can supersede a torn tail by one rename.
  */
 #include <errno.h>
 #include <stdlib.h>
 
-#include "txlog_internal.h"
+#include "txlog/log_scan.h"
 
 struct name_job {
     log_name_fn *fn;

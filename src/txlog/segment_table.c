@@ -5,7 +5,7 @@
  * moves `head`. Readers hold nothing: an entry that they read counts if `head` has not passed it
  * meanwhile, because only then could it have been filled anew.
  */
-#include "txlog_internal.h"
+#include "txlog/txlog_internal.h"
 
 #define ACQUIRE memory_order_acquire
 #define RELEASE memory_order_release

@@ -6,7 +6,7 @@
  */
 #include <errno.h>
 
-#include "txlog_internal.h"
+#include "txlog/txlog_internal.h"
 
 struct survey_job {
     struct txlog *log;
