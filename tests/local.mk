@@ -43,6 +43,9 @@ endif
 unit_tests =
 sim_tests =
 scenario_tests =
+check_LTLIBRARIES =
+
+include tests/sim/local.mk
 
 # One block per layer, for example:
 #   unit_tests += tests/unit/unit_base

@@ -65,7 +65,7 @@ void sim_on_op(struct txio *io, sim_op_fn *fn, void *arg);
 uint64_t sim_op_count(const struct txio *io);
 int64_t sim_now_ns(const struct txio *io); /* realtime, without advancing it */
 
-/* --- Cutting the power --------------------------------------------------------------------------- */
+/* --- Cutting the power ------------------------------------------------------------------------ */
 
 struct sim_capture; /* durable state and pending units at one moment */
 struct sim_image;   /* a disk after the cut, counted references */
@@ -129,7 +129,7 @@ struct sim_counters {
 };
 void sim_get_counters(struct sim_counters *counters);
 
-/* --- Failing syncs ------------------------------------------------------------------------------- */
+/* --- Failing syncs ---------------------------------------------------------------------------- */
 
 enum sim_sync_failure {
     SIM_SYNC_KEEPS,   /* readers go on seeing the new content, the disk never gets it */

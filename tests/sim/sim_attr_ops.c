@@ -2,13 +2,13 @@
 /* What is asked about objects, and their attributes. */
 #include <dirent.h>
 
-#include "sim/sim_internal.h"
+#include "sim/sim_ops.h"
 
 #define DEVICE 0x51u /* st_dev of the only file system */
 #define VALUE_SIZE_MAX 65536u
 #define CAPABILITY "security.capability"
 
-/* --- Asking ------------------------------------------------------------------------------------------- */
+/* --- Asking ----------------------------------------------------------------------------------- */
 
 void sim_stat_of(const struct sim *sim, uint32_t ino, struct txio_stat *stat)
 {
@@ -142,7 +142,7 @@ int sim_list(struct txio *io, int dir, txio_list_fn *fn, void *arg)
     return result;
 }
 
-/* --- Attributes --------------------------------------------------------------------------------------- */
+/* --- Attributes ------------------------------------------------------------------------------- */
 
 int sim_set_attr(struct txio *io, int dir, const char *path, const struct txio_attr *attr)
 {
@@ -175,7 +175,7 @@ static int check_xattr(const struct sim_inode *inode, const char *name, int user
     }
     if (strncmp(name, "user.", 5) == 0) {
         bool allowed = S_ISREG(inode->mode) || S_ISDIR(inode->mode);
-        return name[5] == '\0' ? -EINVAL : allowed ? 0 : user_refused;
+        return !allowed ? user_refused : name[5] == '\0' ? -EINVAL : 0;
     }
     bool known = strncmp(name, "trusted.", 8) == 0 || strncmp(name, "security.", 9) == 0;
     return known ? 0 : -EOPNOTSUPP;

@@ -17,7 +17,7 @@ struct sim_image {
     int64_t now_ns;
 };
 
-/* --- Capturing ---------------------------------------------------------------------------------------- */
+/* --- Capturing -------------------------------------------------------------------------------- */
 
 /* What stands in a mapping, as a write that may or may not have happened. */
 static struct sim_unit *unit_of_map(const struct sim *sim, uint32_t ino, uint64_t seq)
@@ -101,7 +101,7 @@ void sim_capture_print(const struct sim_capture *cut, FILE *out)
     }
 }
 
-/* --- Images ------------------------------------------------------------------------------------------- */
+/* --- Images ----------------------------------------------------------------------------------- */
 
 static void count_image(const struct sim_capture *cut, const uint8_t *keep)
 {
@@ -129,7 +129,8 @@ static struct sim_image *make_image(const struct sim_capture *cut, const uint8_t
             struct sim_tear tear = {tear_seed, false};
             sim_unit_apply(table, cut->units[i], &tear);
             torn = torn || (tear.torn && cut->units[i]->kind == SIM_UNIT_DATA);
-            torn_attributes = torn_attributes || (tear.torn && cut->units[i]->kind == SIM_UNIT_ATTR);
+            bool attr = cut->units[i]->kind == SIM_UNIT_ATTR;
+            torn_attributes = torn_attributes || (tear.torn && attr);
         }
     }
     sim_counters.torn += torn;
@@ -177,7 +178,7 @@ struct txio *sim_boot(const struct sim_image *image, const struct sim_options *o
     return &sim->processes->io;
 }
 
-/* --- Enumerating -------------------------------------------------------------------------------------- */
+/* --- Enumerating ------------------------------------------------------------------------------ */
 
 struct enumeration {
     struct sim_capture *cut;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Operations on descriptors: opening and contents. */
-#include "sim/sim_internal.h"
+#include "sim/sim_ops.h"
 
 #define FILE_SIZE_MAX (UINT64_C(1) << 33)
 
-/* --- Opening ----------------------------------------------------------------------------------------- */
+/* --- Opening ---------------------------------------------------------------------------------- */
 
 static int new_fd(struct sim_process *process, uint32_t ino, bool write)
 {
@@ -138,7 +138,7 @@ int sim_close(struct txio *io, int fd)
     return 0;
 }
 
-/* --- Contents --------------------------------------------------------------------------------------- */
+/* --- Contents --------------------------------------------------------------------------------- */
 
 /* Begin an operation on the contents of a regular file. */
 static int enter_file(struct txio *io, int fd, const char *op, struct sim **sim,
@@ -262,11 +262,11 @@ int sim_allocate(struct txio *io, int fd, uint64_t offset, uint64_t size)
     struct sim *sim = NULL;
     struct sim_fd *open = NULL;
     int result = enter_file(io, fd, "allocate", &sim, &open);
+    if (open != NULL && (size == 0 || offset > INT64_MAX || size > INT64_MAX)) {
+        return -EINVAL;
+    }
     if (result < 0) {
         return result;
-    }
-    if (size == 0 || offset > INT64_MAX || size > INT64_MAX) {
-        return -EINVAL;
     }
     if (size > FILE_SIZE_MAX || offset > FILE_SIZE_MAX - size) {
         return -EFBIG;

@@ -23,7 +23,7 @@
 #define SIM_FD_BASE 100 /* so that a forgotten 0 is no descriptor */
 #define SIM_LINKS_MAX 40u /* symbolic links followed in one TXIO_CWD path */
 
-/* --- sim_memory.c: shared pieces ------------------------------------------------------------------ */
+/* --- sim_memory.c: shared pieces -------------------------------------------------------------- */
 
 struct sim_block {
     uint32_t refs;
@@ -52,7 +52,7 @@ uint64_t sim_hash(const void *data, size_t size, uint64_t seed);
 uint64_t sim_mix(uint64_t a, uint64_t b);
 uint64_t sim_random(uint64_t *state);
 
-/* --- sim_inode.c ----------------------------------------------------------------------------------- */
+/* --- sim_inode.c ------------------------------------------------------------------------------ */
 
 struct sim_entry {
     struct sim_bytes *name;
@@ -93,7 +93,7 @@ void sim_entry_set(struct sim_inode *dir, struct sim_bytes *name, uint32_t ino);
 struct sim_xattr *sim_xattr_find(const struct sim_inode *inode, const char *name);
 void sim_xattr_set(struct sim_inode *inode, struct sim_bytes *name, struct sim_bytes *value);
 
-/* --- sim_content.c --------------------------------------------------------------------------------- */
+/* --- sim_content.c ---------------------------------------------------------------------------- */
 
 void sim_content_read(const struct sim_inode *inode, void *data, size_t size, uint64_t offset);
 void sim_content_write(struct sim_inode *inode, const void *data, size_t size, uint64_t offset);
@@ -105,7 +105,7 @@ void sim_content_allocate(struct sim_inode *inode, uint64_t from, uint64_t to);
 uint64_t sim_content_allocated(const struct sim_inode *inode); /* bytes */
 int64_t sim_content_seek(const struct sim_inode *inode, uint64_t offset, bool hole);
 
-/* --- sim_table.c: a file system ------------------------------------------------------------------- */
+/* --- sim_table.c: a file system --------------------------------------------------------------- */
 
 struct sim_table {
     uint32_t refs;
@@ -129,7 +129,7 @@ void sim_table_set(struct sim_table *table, uint32_t ino, struct sim_inode *inod
 void sim_table_settle(struct sim_table *table);
 uint64_t sim_table_hash(const struct sim_table *table);
 
-/* --- sim_unit.c: one pending change ---------------------------------------------------------------- */
+/* --- sim_unit.c: one pending change ----------------------------------------------------------- */
 
 enum sim_unit_kind {
     SIM_UNIT_NAME,
@@ -185,7 +185,7 @@ void sim_unit_apply(struct sim_table *table, const struct sim_unit *unit, struct
 unsigned sim_unit_find(struct sim_unit *const *units, unsigned count, uint64_t seq);
 void sim_unit_print(const struct sim_unit *unit, FILE *out);
 
-/* --- sim_machine.c --------------------------------------------------------------------------------- */
+/* --- sim_machine.c ---------------------------------------------------------------------------- */
 
 /* What is known of an inode in use beside its contents. */
 struct sim_file {
@@ -266,7 +266,7 @@ uint32_t sim_create_inode(struct sim *sim, uint32_t dir, uint32_t mode, struct s
 void sim_release_if_unused(struct sim *sim, uint32_t ino);
 bool sim_has_room(const struct sim *sim, uint64_t bytes);
 
-/* --- sim_pending.c --------------------------------------------------------------------------------- */
+/* --- sim_pending.c ---------------------------------------------------------------------------- */
 
 /* Apply to the living file system (DATA already is) and keep as pending; takes the unit over. */
 void sim_change(struct sim *sim, struct sim_unit *unit);
@@ -275,7 +275,7 @@ void sim_persist_inode(struct sim *sim, uint32_t ino, bool data_only);
 void sim_persist_all(struct sim *sim);
 void sim_forget_inode(struct sim *sim, uint32_t ino); /* pending changes of its contents are lost */
 
-/* --- sim_crash.c, sim_choice.c -------------------------------------------------------------------- */
+/* --- sim_crash.c, sim_choice.c ---------------------------------------------------------------- */
 
 struct sim_capture {
     struct sim_table *base;
@@ -290,7 +290,7 @@ struct sim_capture {
 /* Set keep[i] for each unit; false when a mask is not closed under what its units need. */
 bool sim_choose(const struct sim_capture *cut, const struct sim_choice *choice, uint8_t *keep);
 
-/* --- sim_path.c ------------------------------------------------------------------------------------ */
+/* --- sim_path.c ------------------------------------------------------------------------------- */
 
 struct sim_place {
     uint32_t dir;       /* directory that holds the last component */
@@ -308,7 +308,7 @@ void sim_place_auto(struct sim_place *place);
 int sim_resolve_existing(struct sim_process *process, int dir, const char *path, uint32_t *ino);
 struct sim_fd *sim_fd_of(struct sim_process *process, int fd);
 
-/* --- sim_lock.c ------------------------------------------------------------------------------------ */
+/* --- sim_lock.c ------------------------------------------------------------------------------- */
 
 void sim_locks_release(struct sim *sim, const struct sim_fd *owner);
 void sim_map_read(const struct sim_file *file, void *data, size_t size, uint64_t offset);
@@ -316,50 +316,12 @@ void sim_map_write(struct sim_file *file, const void *data, size_t size, uint64_
 /* Bring what was stored through the mapping into the contents, as pending data. */
 void sim_map_collect(struct sim *sim, uint32_t ino);
 
-/* --- Operations, by the file that implements them ------------------------------------------------- */
+/* --- Operations, by the file that implements them --------------------------------------------- */
 
 void sim_write_content(struct sim *sim, uint32_t ino, const struct iovec *parts, int count,
                        uint64_t offset, uint64_t size);
 /* Writing and changing the owner takes file capabilities away. */
 void sim_drop_capability(struct sim *sim, uint32_t ino);
 void sim_stat_of(const struct sim *sim, uint32_t ino, struct txio_stat *stat);
-
-int sim_open(struct txio *io, int dir, const char *path, unsigned flags, uint32_t mode);
-int sim_close(struct txio *io, int fd);
-int64_t sim_pread(struct txio *io, int fd, void *data, size_t size, uint64_t offset);
-int64_t sim_pwritev(struct txio *io, int fd, const struct iovec *parts, int count, uint64_t offset);
-int sim_truncate(struct txio *io, int fd, uint64_t size);
-int sim_allocate(struct txio *io, int fd, uint64_t offset, uint64_t size);
-int64_t sim_seek(struct txio *io, int fd, uint64_t offset, bool hole);
-int sim_fs_info(struct txio *io, int fd, struct txio_fs_info *info);
-int sim_datasync(struct txio *io, int fd);
-int sim_sync(struct txio *io, int fd);
-int sim_syncfs(struct txio *io, int fd);
-int sim_write_behind(struct txio *io, int fd, uint64_t offset, uint64_t size);
-int sim_fstat(struct txio *io, int fd, struct txio_stat *stat);
-int sim_stat(struct txio *io, int dir, const char *path, struct txio_stat *stat);
-int sim_list(struct txio *io, int dir, txio_list_fn *fn, void *arg);
-int sim_readlink(struct txio *io, int dir, const char *path, char *target, size_t size);
-int sim_rename(struct txio *io, int from_dir, const char *from, int to_dir, const char *to,
-               unsigned flags);
-int sim_link(struct txio *io, int from_dir, const char *from, int to_dir, const char *to);
-int sim_unlink(struct txio *io, int dir, const char *path);
-int sim_mkdir(struct txio *io, int dir, const char *path, uint32_t mode);
-int sim_rmdir(struct txio *io, int dir, const char *path);
-int sim_symlink(struct txio *io, const char *target, int dir, const char *path);
-int sim_mknod(struct txio *io, int dir, const char *path, uint32_t mode, uint64_t rdev);
-int sim_set_attr(struct txio *io, int dir, const char *path, const struct txio_attr *attr);
-int64_t sim_get_xattr(struct txio *io, int dir, const char *path, const char *name, void *value,
-                      size_t size);
-int64_t sim_list_xattr(struct txio *io, int dir, const char *path, char *names, size_t size);
-int sim_set_xattr(struct txio *io, int dir, const char *path, const char *name, const void *value,
-                  size_t size);
-int sim_remove_xattr(struct txio *io, int dir, const char *path, const char *name);
-int sim_lock(struct txio *io, int fd, uint64_t byte, enum txio_lock_mode mode, bool wait);
-int sim_lock_probe(struct txio *io, int fd, uint64_t byte);
-int sim_map(struct txio *io, int fd, size_t size, void **memory);
-int sim_unmap(struct txio *io, void *memory, size_t size);
-int sim_wait(struct txio *io, _Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns);
-int sim_wake(struct txio *io, _Atomic uint32_t *word, int count);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What processes share: locks of open file descriptions, mappings, waiting. */
-#include "sim/sim_internal.h"
+#include "sim/sim_ops.h"
 
 #define IDLE_WAITS_MAX 100000u /* waits in a row with nothing between them: nobody will wake us */
 #define MAP_ROOM_MIN (256u * 1024u)
 
-/* --- Locks -------------------------------------------------------------------------------------------- */
+/* --- Locks ------------------------------------------------------------------------------------ */
 
 static bool conflicts(const struct sim_lock *lock, const struct sim_fd *open, uint64_t byte,
                       bool exclusive)
@@ -95,7 +95,7 @@ int sim_lock_probe(struct txio *io, int fd, uint64_t byte)
     return is_free(sim, open, byte, false) ? 0 : 1;
 }
 
-/* --- Mappings ----------------------------------------------------------------------------------------- */
+/* --- Mappings --------------------------------------------------------------------------------- */
 
 static int make_room(struct sim_file *file, size_t size)
 {
@@ -105,7 +105,8 @@ static int make_room(struct sim_file *file, size_t size)
     if (file->map_count > 0) {
         return -ENOMEM; /* cannot move under its users */
     }
-    size_t room = size < MAP_ROOM_MIN ? MAP_ROOM_MIN : (size + SIM_BLOCK - 1) / SIM_BLOCK * SIM_BLOCK;
+    size_t whole = (size + SIM_BLOCK - 1) / SIM_BLOCK * SIM_BLOCK;
+    size_t room = whole < MAP_ROOM_MIN ? MAP_ROOM_MIN : whole;
     uint8_t *memory = sim_need(aligned_alloc(SIM_BLOCK, room));
     if (file->map != NULL) {
         memcpy(memory, file->map, file->map_size);
@@ -200,7 +201,7 @@ void sim_map_collect(struct sim *sim, uint32_t ino)
     }
 }
 
-/* --- Waiting ------------------------------------------------------------------------------------------ */
+/* --- Waiting ---------------------------------------------------------------------------------- */
 
 int sim_wait(struct txio *io, _Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns)
 {

@@ -2,7 +2,7 @@
 /* Machines, processes, the clock, and what is in use. */
 #include <inttypes.h>
 
-#include "sim/sim_internal.h"
+#include "sim/sim_ops.h"
 
 #define START_NS (INT64_C(1700000000) * 1000000000)
 #define CALL_NS 1000 /* by which each operation moves the clock */
@@ -12,7 +12,7 @@ struct sim_counters sim_counters;
 
 void sim_get_counters(struct sim_counters *counters) { *counters = sim_counters; }
 
-/* --- Machines -------------------------------------------------------------------------------------- */
+/* --- Machines --------------------------------------------------------------------------------- */
 
 static struct sim_process *add_process(struct sim *sim)
 {
@@ -108,7 +108,7 @@ unsigned sim_open_count(const struct txio *io)
     return count;
 }
 
-/* --- Operations ------------------------------------------------------------------------------------- */
+/* --- Operations ------------------------------------------------------------------------------- */
 
 int sim_enter(struct txio *io, struct sim **sim)
 {
@@ -156,7 +156,7 @@ int64_t sim_stamp(const struct sim *sim)
     return sim->options.stamp_ns > 1 ? now - now % sim->options.stamp_ns : now;
 }
 
-/* --- Inodes in use ---------------------------------------------------------------------------------- */
+/* --- Inodes in use ---------------------------------------------------------------------------- */
 
 struct sim_file *sim_file_of(struct sim *sim, uint32_t ino)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Operations on names. The order of the checks is the kernel's, so that the errors are. */
-#include "sim/sim_internal.h"
+#include "sim/sim_ops.h"
 
 #define AUTO_PLACE __attribute__((cleanup(sim_place_auto))) struct sim_place
 
@@ -24,7 +24,7 @@ static void change_one(struct sim *sim, const struct sim_place *place, uint32_t 
     sim_change(sim, unit);
 }
 
-/* --- Making -------------------------------------------------------------------------------------------- */
+/* --- Making ----------------------------------------------------------------------------------- */
 
 /* Begin an operation that makes a new name. */
 static int enter_new(struct txio *io, const char *op, int dir, const char *path, struct sim **sim,
@@ -110,15 +110,14 @@ int sim_link(struct txio *io, int from_dir, const char *from, int to_dir, const 
     if (result == 0) {
         result = sim_resolve(sim_process_of(io), from_dir, from, false, &source);
     }
-    int found = result;
     if (result == 0) {
         result = sim_resolve(sim_process_of(io), to_dir, to, false, &place);
     }
-    if (found == 0 && source.ino == 0) {
-        result = result == -EINVAL || result == -EXDEV ? result : -ENOENT;
-    }
     if (result < 0) {
         return result;
+    }
+    if (source.ino == 0) {
+        return -ENOENT;
     }
     if (place.ino != 0) {
         return -EEXIST;
@@ -133,7 +132,7 @@ int sim_link(struct txio *io, int from_dir, const char *from, int to_dir, const 
     return 0;
 }
 
-/* --- Removing ------------------------------------------------------------------------------------------ */
+/* --- Removing --------------------------------------------------------------------------------- */
 
 static int remove_name(struct txio *io, const char *op, int dir, const char *path, bool directory)
 {
@@ -174,7 +173,7 @@ int sim_rmdir(struct txio *io, int dir, const char *path)
     return remove_name(io, "rmdir", dir, path, true);
 }
 
-/* --- Renaming ------------------------------------------------------------------------------------------ */
+/* --- Renaming --------------------------------------------------------------------------------- */
 
 /* Is `dir` the directory `ancestor` or somewhere below it? */
 static bool is_below(const struct sim *sim, uint32_t dir, uint32_t ancestor)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The table, and its entries that need nothing but the machine. */
-#include "sim/sim_internal.h"
+#include "sim/sim_ops.h"
 
 static int64_t monotonic(struct txio *io)
 {

@@ -2,7 +2,7 @@
 /* The ordered list of what is not durable yet: who needs whom, and what a sync persists. */
 #include "sim/sim_internal.h"
 
-/* --- What a unit needs --------------------------------------------------------------------------- */
+/* --- What a unit needs ------------------------------------------------------------------------ */
 
 static bool touches_slot(const struct sim_unit *unit, const struct sim_slot *slot)
 {
@@ -124,7 +124,7 @@ static void need_contents(const struct sim *sim, struct sim_unit *unit)
     }
 }
 
-/* --- The list --------------------------------------------------------------------------------------- */
+/* --- The list --------------------------------------------------------------------------------- */
 
 static void count_references(struct sim *sim, const struct sim_unit *unit, uint32_t by)
 {
@@ -195,7 +195,7 @@ void sim_touch_times(struct sim *sim, uint32_t ino)
     sim_change(sim, sim_unit_new(SIM_UNIT_TIMES, ino, sim_stamp(sim)));
 }
 
-/* --- Syncs ------------------------------------------------------------------------------------------ */
+/* --- Syncs ------------------------------------------------------------------------------------ */
 
 static void mark_needs(const struct sim *sim, uint8_t *marks)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What makes things durable, and what fails to. */
-#include "sim/sim_internal.h"
+#include "sim/sim_ops.h"
 
 #define FREE_BYTES (UINT64_C(1) << 40) /* of a machine without a limit */
 #define EXT4_MAGIC 0xef53u
