@@ -2,28 +2,28 @@
 # Test doubles for the seam; see README.md.
 check_LTLIBRARIES += libtx_sim.la
 libtx_sim_la_SOURCES = \
-	tests/sim/count.c \
 	tests/sim/count.h \
-	tests/sim/fault.c \
 	tests/sim/fault.h \
-	tests/sim/layer.c \
 	tests/sim/layer.h \
-	tests/sim/order.c \
 	tests/sim/order.h \
 	tests/sim/sim.h \
 	tests/sim/sim_attr_ops.c \
 	tests/sim/sim_choice.c \
 	tests/sim/sim_content.c \
+	tests/sim/sim_count.c \
 	tests/sim/sim_crash.c \
+	tests/sim/sim_fault.c \
 	tests/sim/sim_file_ops.c \
 	tests/sim/sim_inode.c \
 	tests/sim/sim_internal.h \
+	tests/sim/sim_layer.c \
 	tests/sim/sim_lock.c \
 	tests/sim/sim_machine.c \
 	tests/sim/sim_memory.c \
 	tests/sim/sim_name_ops.c \
 	tests/sim/sim_ops.c \
 	tests/sim/sim_ops.h \
+	tests/sim/sim_order.c \
 	tests/sim/sim_path.c \
 	tests/sim/sim_pending.c \
 	tests/sim/sim_print.c \
@@ -34,6 +34,7 @@ libtx_sim_la_SOURCES = \
 sim_tests += tests/sim/sim_self
 tests_sim_sim_self_SOURCES = \
 	tests/sim/test_sim_crash.c \
+	tests/sim/test_sim_image.c \
 	tests/sim/test_sim_layers.c \
 	tests/sim/test_sim_posix.c
 tests_sim_sim_self_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)

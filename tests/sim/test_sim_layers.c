@@ -21,7 +21,7 @@ static int64_t write_text(struct txio *io, int fd, const char *text)
     return io->ops->pwritev(io, fd, &part, 1, 0);
 }
 
-/* --- Counting ------------------------------------------------------------------------------------ */
+/* --- Counting --------------------------------------------------------------------------------- */
 
 Test(sim_count, counts_calls_failures_and_bytes)
 {
@@ -65,7 +65,7 @@ Test(sim_count, paths_of_descriptors_follow_renames)
     sim_free(machine);
 }
 
-/* --- Faults --------------------------------------------------------------------------------------- */
+/* --- Faults ----------------------------------------------------------------------------------- */
 
 static struct fault_rule *one_rule(struct fault_layer *fault, struct txio *machine, uint64_t ops,
                                    enum fault_kind kind, uint64_t nth, uint64_t times)
@@ -174,7 +174,7 @@ Test(sim_fault, late_error_comes_with_the_next_sync)
     sim_free(machine);
 }
 
-/* --- Order ----------------------------------------------------------------------------------------- */
+/* --- Order ------------------------------------------------------------------------------------ */
 
 struct watched {
     struct txio *machine;

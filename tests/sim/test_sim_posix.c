@@ -36,11 +36,11 @@ static const char *pick_path(struct pair *pair, char path[64])
     if (pick_below(pair, 40) == 0) {
         return odd[pick_below(pair, sizeof odd / sizeof *odd)];
     }
-    path[0] = '\0';
     unsigned depth = 1 + pick_below(pair, 3);
+    int size = 0;
     for (unsigned i = 0; i < depth; i++) {
-        strcat(path, i > 0 ? "/" : "");
-        strcat(path, names[pick_below(pair, 4)]);
+        const char *name = names[pick_below(pair, 4)];
+        size += snprintf(path + size, 64 - (size_t)size, "%s%s", i > 0 ? "/" : "", name);
     }
     return path;
 }
