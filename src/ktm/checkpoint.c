@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The checkpoint: everything published is made durable without the log, then the log is trimmed to
+ * what somebody still needs: an undecided transaction its PREPARE, a reader the commits after its
+ * snapshot, and any DECIDE that stays the PREPARE that it decides.
+ */
+#include <inttypes.h>
+
+#include "ktm/ktm_internal.h"
+
+static enum tx_status steady_all(struct ktm *tm, const struct ktm_published *state,
+                                 struct tx_error *err)
+{
+    if (atomic_load(&tm->shared->steady) == state->lsn) {
+        return TX_OK;
+    }
+    for (unsigned rm = 0; rm < KTM_RM_MAX; rm++) {
+        if (!tm->rm_ops[rm]) {
+            continue;
+        }
+        /* Crash here: some RMs are steady further than others; each is redone from its own LSN. */
+        enum tx_status status =
+            tm->rm_ops[rm]->steady(tm->rms[rm], state->lsn, state->tokens[rm], err);
+        if (status != TX_OK) {
+            if (status != TX_ENOMEM && status != TX_ELIMIT) {
+                txlog_poison(tm->log); /* a sync may have failed: a second one would lie */
+            }
+            tx_error_prefix(err, "checkpoint: %s", tm->rm_ops[rm]->name);
+            return status;
+        }
+    }
+    atomic_store(&tm->shared->steady, state->lsn);
+    return TX_OK;
+}
+
+/* Lower `limit` to what the prepared transactions need; one PREPARE that is kept can bring other
+ * records with it, so until nothing changes. */
+static tx_lsn prepared_limit(struct ktm_shared *shared, tx_lsn limit)
+{
+    bool lowered = true;
+    while (lowered) {
+        lowered = false;
+        for (unsigned i = 0; i < KTM_PREPARED_MAX; i++) {
+            uint64_t stamp = atomic_load(&shared->prepared[i].stamp);
+            uint64_t decided = atomic_load(&shared->prepared[i].decided);
+            bool needed = stamp != 0 && (decided == 0 || decided - 1 >= limit);
+            if (needed && stamp - 1 < limit) {
+                limit = stamp - 1;
+                lowered = true;
+            }
+        }
+    }
+    return limit;
+}
+
+static void free_decided(struct ktm_shared *shared, tx_lsn trimmed)
+{
+    for (unsigned i = 0; i < KTM_PREPARED_MAX; i++) {
+        uint64_t decided = atomic_load(&shared->prepared[i].decided);
+        if (atomic_load(&shared->prepared[i].stamp) != 0 && decided != 0 && decided - 1 < trimmed) {
+            atomic_store(&shared->prepared[i].stamp, 0);
+        }
+    }
+}
+
+static enum tx_status trim_all(struct ktm *tm, const struct ktm_published *state,
+                               struct tx_error *err)
+{
+    struct txlog_info info;
+    tx_lsn oldest = ktm_snapshot_oldest(tm, state->lsn);
+    tx_lsn limit = prepared_limit(tm->shared, oldest);
+    txlog_get_info(tm->log, &info);
+    if (limit < info.start_lsn) {
+        limit = info.start_lsn; /* the slot of a dead reader, not yet overwritten by its heir */
+    }
+    if (limit > info.start_lsn) {
+        /* Crash here: the log begins where it did, and what it repeats is steady already. */
+        TX_TRY(txlog_trim(tm->log, limit, err));
+    }
+    free_decided(tm->shared, limit);
+    for (unsigned rm = 0; rm < KTM_RM_MAX; rm++) {
+        if (tm->rm_ops[rm] && tm->rm_ops[rm]->trim) {
+            TX_TRY(tm->rm_ops[rm]->trim(tm->rms[rm], limit, oldest, err));
+        }
+    }
+    return TX_OK;
+}
+
+static enum tx_status checkpoint_held(struct ktm *tm, uint64_t *removed, struct tx_error *err)
+{
+    struct ktm_published state;
+    TX_TRY(ktm_publish_held(tm, err));
+    ktm_published_read(tm, &state);
+    TX_TRY(steady_all(tm, &state, err));
+    TX_TRY(trim_all(tm, &state, err));
+    return ktm_sweep(tm, removed, err);
+}
+
+enum tx_status ktm_checkpoint_run(struct ktm *tm, uint64_t *removed, struct tx_error *err)
+{
+    TX_TRY(txio_pair_lock(&tm->checkpoint, err));
+    enum tx_status status = txio_pair_lock(&tm->publish, err);
+    if (status == TX_OK) {
+        status = checkpoint_held(tm, removed, err);
+        ktm_publish_unlock(tm);
+    }
+    txio_pair_unlock(&tm->checkpoint);
+    return status;
+}
+
+enum tx_status ktm_checkpoint(struct ktm *tm, struct tx_error *err)
+{
+    uint64_t removed = 0;
+    TX_TRY(ktm_enter(tm, err));
+    if (tm->read_only) {
+        return tx_error_set(err, TX_EREADONLY, "store is open read-only");
+    }
+    TX_TRY(ktm_settle(tm, err)); /* what a dead process appended is durable or not, not between */
+    return ktm_checkpoint_run(tm, &removed, err);
+}

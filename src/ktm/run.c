@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* The steps that commit, prepare and the decisions have in common: get the record into the log in
+ * its place, force it, publish it. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "ktm/ktm_internal.h"
+
+void ktm_run_release(struct ktm_run *run)
+{
+    ktm_gate_give(run);
+    tx_buf_release(&run->keys);
+    tx_buf_release(&run->head);
+}
+
+/* The keys without names, for a PREPARE record. */
+static enum tx_status keys_encode(struct ktm_run *run, struct tx_buf *out, uint32_t *count,
+                                  struct tx_error *err)
+{
+    struct tx_reader reader = tx_reader_on(run->keys.data, run->keys.size);
+    struct ktm_key key;
+    *count = 0;
+    while (run->kind == KTM_PREPARE && ktm_keys_next(&reader, &key)) {
+        TX_TRY(tx_buf_put8(out, (uint8_t)key.kind, err));
+        TX_TRY(tx_buf_put64(out, key.key, err));
+        ++*count;
+    }
+    return TX_OK;
+}
+
+static enum tx_status head_encode(struct ktm_run *run, struct tx_error *err)
+{
+    TX_AUTO(tx_buf) keys = TX_BUF_INIT;
+    const struct ktm_txn *txn = run->txn;
+    uint32_t key_count;
+    TX_TRY(keys_encode(run, &keys, &key_count, err));
+    struct ktm_header header = {
+        .flags = ktm_header_flags_of(txn),
+        .epoch = txn->id.epoch,
+        .sequence = txn->id.sequence,
+        .snapshot_lsn = txn->snapshot.lsn,
+        .time_ns = txn->tm->io->ops->realtime_ns(txn->tm->io),
+        .begin_time_ns = txn->begin_time_ns,
+        .entry_count = txn->entry_count,
+        .entries_size = txn->entries.size,
+        .key_count = key_count,
+    };
+    tx_buf_clear(&run->head);
+    TX_TRY(ktm_header_encode(&header, txn->description, &run->head, err));
+    return tx_buf_append(&run->head, keys.data, keys.size, err);
+}
+
+/* Who else touched the object: its id and description when the log still has them. */
+static void conflict_tell(struct ktm_run *run, struct tx_error *err)
+{
+    TX_AUTO(ktm_logged) logged = KTM_LOGGED_INIT;
+    struct ktm_conflict *conflict = &run->conflict;
+    char name[2 * sizeof conflict->name];
+    char other[KTM_ID_TEXT_SIZE] = "unknown to the log by now";
+    char description[KTM_DESCRIPTION_MAX + 1] = "";
+    if (!conflict->undecided && ktm_log_read(run->tm, conflict->lsn, &logged, NULL) == TX_OK &&
+        logged.has_effects) {
+        conflict->id = logged.info.id;
+        (void)tx_escape_fixed(description, sizeof description, logged.info.description,
+                              strlen(logged.info.description));
+    }
+    if (conflict->undecided || logged.has_effects) {
+        ktm_id_format(&conflict->id, other);
+    }
+    (void)tx_escape_fixed(name, sizeof name, conflict->name, strlen(conflict->name));
+    (void)tx_error_set(err, TX_ECONFLICT, "conflict: \"%s\" %s transaction %s%s%s%s", name,
+                       conflict->undecided ? "is held by prepared" : "was changed by", other,
+                       description[0] ? " (" : "", description, description[0] ? ")" : "");
+}
+
+/* Do what the last attempt to append asked for. */
+static enum tx_status prepare_next_try(struct ktm_run *run, enum ktm_verdict verdict,
+                                       struct tx_error *err)
+{
+    uint64_t removed = 0;
+    switch (verdict) {
+    case KTM_VOTE_AGAIN:
+        run->voted = false;
+        return ktm_settle(run->tm, err); /* the next vote sees all that is in the log by now */
+    case KTM_NEEDS_CHECKPOINT:
+        TX_TRY(ktm_settle(run->tm, err));
+        return ktm_checkpoint_run(run->tm, &removed, err);
+    case KTM_NEEDS_GATE:
+        ktm_gate_take(run);
+        return TX_OK;
+    case KTM_WAIT_FOR_GATE:
+        ktm_gate_wait(run->tm);
+        return TX_OK;
+    case KTM_ORDERED:
+        break;
+    }
+    return TX_OK;
+}
+
+static enum tx_status vote(struct ktm_run *run, unsigned *votes, struct tx_error *err)
+{
+    if (run->voted || !run->txn) {
+        return TX_OK;
+    }
+    if (++*votes > KTM_VOTES_MAX) {
+        return tx_error_set(err, TX_ECONFLICT, "others commit faster than this can be validated");
+    }
+    TX_TRY(ktm_txn_enter(run->txn, err));
+    TX_TRY(ktm_vote_collect(run, err));
+    run->needs_barrier = ktm_barrier_needed(run);
+    return head_encode(run, err);
+}
+
+enum tx_status ktm_run_append(struct ktm_run *run, struct tx_error *err)
+{
+    unsigned votes = 0;
+    enum ktm_verdict verdict;
+    enum tx_status status;
+    do {
+        TX_TRY(vote(run, &votes, err));
+        status = ktm_order(run, &verdict, err);
+        if (status == TX_OK && verdict != KTM_ORDERED) {
+            TX_TRY(prepare_next_try(run, verdict, err));
+        }
+    } while (status == TX_OK && verdict != KTM_ORDERED);
+    ktm_gate_give(run);
+    if (run->conflict.found) {
+        conflict_tell(run, err);
+    }
+    return status;
+}
+
+enum tx_status ktm_run_force(struct ktm_run *run, struct tx_error *err)
+{
+    /* Crash here: the record is in the log, wholly and with all before it, or it is not there. */
+    enum tx_status status = txlog_force(run->tm->log, run->next_lsn, err);
+    if (status == TX_OK || status == TX_EOUTCOME) {
+        return status;
+    }
+    tx_error_prefix(err, "outcome unknown");
+    if (err) {
+        err->status = TX_EOUTCOME;
+    }
+    return TX_EOUTCOME;
+}
+
+enum tx_status ktm_run_publish(struct ktm_run *run, struct tx_error *err)
+{
+    struct tx_error cause = {.text = ""};
+    /* Crash here: whoever looks next, another process or recovery, finishes the publishing. */
+    if (ktm_publish(run->tm, run->next_lsn, &cause) == TX_OK) {
+        return TX_OK;
+    }
+    return tx_error_set(err, TX_EPENDING, "committed at LSN %" PRIu64 ", not yet carried out: %s",
+                        run->lsn, cause.text);
+}
