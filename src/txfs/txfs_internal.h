@@ -14,7 +14,7 @@
 #include "base/hash.h"
 #include "base/map.h"
 
-/* --- Entries (entry.c, entry_parts.c, entry_describe.c) ------------------------------------------ */
+/* --- Entries (entry.c, entry_parts.c, entry_describe.c) --- */
 
 /*
  * Rules for a reader of a change set:
@@ -158,7 +158,7 @@ uint64_t txfs_path_key(const char *path);
 /* Conflict key of "names directly below this directory were made or removed". */
 uint64_t txfs_names_key(const char *path);
 
-/* --- Paths (path.c) -------------------------------------------------------------------------------- */
+/* --- Paths (path.c) --- */
 
 /* Clean `path` into `out` ("" is the root). Errors: TX_EESCAPE, TX_ELIMIT, TX_EINVAL (empty). The
  * store's own directory answers TX_EESCAPE. */
@@ -171,6 +171,9 @@ size_t txfs_path_parent_size(const char *path);
 const char *txfs_path_name(const char *path);
 /* `path` is strictly below `above` ("" is above all). */
 bool txfs_path_is_below(const char *path, const char *above);
+/* Refuse: "path": words. Returns `status`. */
+enum tx_status txfs_refuse(struct tx_error *err, enum tx_status status, const char *path,
+                           const char *words);
 /* The clean path is, or is inside, the store's own directory. */
 bool txfs_path_is_store(const struct txfs *fs, const char *clean);
 /* directory + "/" + name; either may be empty. `out` may be `directory`. */
@@ -180,7 +183,7 @@ enum tx_status txfs_path_join(const char *directory, size_t directory_size, cons
 enum tx_status txfs_path_move(const char *path, const char *from, const char *to,
                               char out[TXFS_PATH_MAX + 1], struct tx_error *err) TX_CHECKED;
 
-/* --- The RM (rm.c) --------------------------------------------------------------------------------- */
+/* --- The RM (rm.c) --- */
 
 struct txfs_publisher; /* src/txfs/slot.c and its neighbours */
 struct txfs_past;      /* src/txfs/superseded.c */
@@ -219,7 +222,7 @@ enum tx_status txfs_trim(void *rm, tx_lsn lsn, tx_lsn oldest, struct tx_error *e
 /* Provided by the view (prepare.c). */
 bool txfs_needs_barrier(void *rm, struct ktm_cursor entries);
 
-/* --- Snapshots: what newer commits displaced (superseded.c, by the publisher) --------------------- */
+/* --- Snapshots: what newer commits displaced (superseded.c, by the publisher) --- */
 
 struct txfs_view;
 
@@ -266,7 +269,7 @@ enum tx_status txfs_superseded_below(struct txfs_view *view, const char *path,
 /* Free view->past (NULL is allowed). */
 void txfs_past_free(struct txfs_past *past);
 
-/* --- The view of one transaction (its parts: overlay.h) ------------------------------------------ */
+/* --- The view of one transaction (its parts: overlay.h) --- */
 
 #define TXFS_DIR_CACHE_SIZE 16u
 
@@ -289,9 +292,11 @@ struct txfs_view {
     struct tx_map links;   /* target NUL path of every link entry */
     struct tx_map inodes;  /* device, inode -> struct txfs_inode, of files with several names */
     struct tx_map touched; /* path of the real tree -> struct txfs_touch */
+    struct tx_map seen;    /* the same for files that were opened: the first look counts */
     struct tx_map reads;   /* the same for what was only read (serializable) */
     struct tx_map listed;  /* directories of the real tree whose names were read (serializable) */
     struct tx_map parents; /* ancestors named in the last vote */
+    uint64_t synced;       /* generation whose staged files are durable */
     size_t consumed;       /* bytes of the change set that are in `nodes` */
     uint64_t generation;   /* counts changes of `nodes` */
     uint64_t inline_total; /* bytes of content in the change set */

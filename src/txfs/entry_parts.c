@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* Parts of entries: identities of objects, blocks of extended attributes, names of staged files. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "txfs/txfs_internal.h"
+
+struct txfs_identity txfs_identity_of(const struct txio_stat *stat)
+{
+    return (struct txfs_identity){
+        .existed = 1,
+        .dev = stat->dev,
+        .ino = stat->ino,
+        .size = stat->size,
+        .rdev = stat->rdev,
+        .mode = stat->mode,
+        .uid = stat->uid,
+        .gid = stat->gid,
+        .nlink = stat->nlink,
+        .mtime_ns = stat->mtime_ns,
+        .ctime_ns = stat->ctime_ns,
+    };
+}
+
+bool txfs_identity_same_object(const struct txfs_identity *a, const struct txfs_identity *b)
+{
+    if (!a->existed || !b->existed) {
+        return a->existed == b->existed;
+    }
+    return a->dev == b->dev && a->ino == b->ino && (a->mode & S_IFMT) == (b->mode & S_IFMT);
+}
+
+bool txfs_identity_same(const struct txfs_identity *a, const struct txfs_identity *b)
+{
+    if (!txfs_identity_same_object(a, b)) {
+        return false;
+    }
+    if (!a->existed || S_ISDIR(a->mode)) {
+        return true;
+    }
+    return a->size == b->size && a->rdev == b->rdev && a->mode == b->mode && a->uid == b->uid &&
+           a->gid == b->gid && a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
+}
+
+void txfs_staged_path(const struct ktm_id *id, uint32_t number, char path[TXFS_STAGED_PATH_SIZE])
+{
+    char directory[KTM_STAGING_PATH_SIZE];
+    ktm_staging_path(id, directory);
+    (void)snprintf(path, TXFS_STAGED_PATH_SIZE, "%s/p%u", directory, number); /* always fits */
+}
+
+bool txfs_xattr_next(struct tx_reader *reader, struct txfs_xattr *xattr)
+{
+    if (reader->left == 0 || reader->failed) {
+        return false;
+    }
+    xattr->name = tx_read_text(reader);
+    xattr->size = tx_read32(reader);
+    xattr->value = tx_read_bytes(reader, xattr->size);
+    if (reader->failed || xattr->name[0] == '\0' || strlen(xattr->name) > TXFS_NAME_MAX ||
+        xattr->size > TXFS_XATTR_VALUE_MAX) {
+        reader->failed = true;
+        return false;
+    }
+    return true;
+}
+
+enum tx_status txfs_xattr_put(struct tx_buf *block, const struct txfs_xattr *xattr,
+                              struct tx_error *err)
+{
+    TX_TRY(tx_buf_put_text(block, xattr->name, err));
+    TX_TRY(tx_buf_put32(block, xattr->size, err));
+    return tx_buf_append(block, xattr->value, xattr->size, err);
+}
+
+/* Names as listxattr gives them; the list may grow between asking for its size and reading it. */
+static enum tx_status read_names(struct txio *io, int dir, const char *name, struct tx_buf *names,
+                                 struct tx_error *err)
+{
+    uint8_t small[256];
+    int64_t size = io->ops->list_xattr(io, dir, name, (char *)small, sizeof small);
+    if (size >= 0) {
+        return tx_buf_append(names, small, (size_t)size, err);
+    }
+    while (size == -ERANGE) {
+        uint8_t *at;
+        size = io->ops->list_xattr(io, dir, name, NULL, 0);
+        if (size > 0) {
+            tx_buf_clear(names);
+            TX_TRY(tx_buf_extend(names, (size_t)size, &at, err));
+            size = io->ops->list_xattr(io, dir, name, (char *)at, (size_t)size);
+        }
+    }
+    if (size == -EOPNOTSUPP) {
+        size = 0;
+    }
+    if (size < 0) {
+        return tx_error_os(err, (int)-size, "list extended attributes of \"%s\"", name);
+    }
+    names->size = (size_t)size;
+    return TX_OK;
+}
+
+static enum tx_status read_value(struct txio *io, int dir, const char *object, const char *name,
+                                 struct tx_buf *value, struct tx_error *err)
+{
+    uint8_t *at;
+    int64_t size;
+    do {
+        size = io->ops->get_xattr(io, dir, object, name, NULL, 0);
+        if (size < 0) {
+            break;
+        }
+        tx_buf_clear(value);
+        TX_TRY(tx_buf_extend(value, (size_t)size + 1, &at, err)); /* 0 would ask for the length */
+        size = io->ops->get_xattr(io, dir, object, name, at, (size_t)size + 1);
+    } while (size == -ERANGE);
+    if (size == -ENODATA) {
+        return TX_ENOTFOUND; /* removed since; the caller goes on */
+    }
+    if (size < 0) {
+        return tx_error_os(err, (int)-size, "read extended attribute \"%s\" of \"%s\"", name,
+                           object);
+    }
+    value->size = (size_t)size;
+    return TX_OK;
+}
+
+/* Smallest name that is greater than `after` (NULL: the smallest of all), NULL at the end. */
+static const char *next_name(const struct tx_buf *names, const char *after)
+{
+    const char *best = NULL;
+    for (size_t at = 0; at < names->size;) {
+        const char *name = (const char *)names->data + at;
+        if ((after == NULL || strcmp(name, after) > 0) && (!best || strcmp(name, best) < 0)) {
+            best = name;
+        }
+        at += strlen(name) + 1;
+    }
+    return best;
+}
+
+enum tx_status txfs_xattrs_read(struct txio *io, int dir, const char *name, struct tx_buf *block,
+                                struct tx_error *err)
+{
+    TX_AUTO(tx_buf) names = TX_BUF_INIT;
+    TX_AUTO(tx_buf) value = TX_BUF_INIT;
+    TX_TRY(read_names(io, dir, name, &names, err));
+    if (names.size == 0) {
+        return TX_OK;
+    }
+    TX_TRY(tx_buf_append(&names, "", 1, err)); /* whoever answered: it ends */
+    for (const char *at = next_name(&names, NULL); at; at = next_name(&names, at)) {
+        enum tx_status status = at[0] != '\0' ? read_value(io, dir, name, at, &value, err) : TX_OK;
+        if (status == TX_ENOTFOUND || at[0] == '\0') {
+            continue;
+        }
+        TX_TRY(status);
+        struct txfs_xattr xattr = {at, value.data, (uint32_t)value.size};
+        TX_TRY(txfs_xattr_put(block, &xattr, err));
+    }
+    return TX_OK;
+}

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rename. Everything the transaction has said about the object and about what is below it is
+ * packed up first, then unpacked at the new path; what it has not touched follows by itself, since
+ * a moved directory's children are seen through it.
+ */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "txfs/open_file.h"
+
+/* One entry on its way. */
+struct packed {
+    struct packed *next;
+    bool opaque;           /* below a directory of the transaction's own: has no base */
+    bool is_root;          /* the renamed object itself */
+    char *real;            /* where its base is */
+    size_t content_at;
+    struct txfs_entry entry; /* leads into `head` */
+    struct tx_buf head;
+};
+
+struct parcel {
+    struct packed *first;
+    struct packed **end;
+};
+
+static void parcel_auto(struct parcel *parcel)
+{
+    while (parcel->first != NULL) {
+        struct packed *item = parcel->first;
+        parcel->first = item->next;
+        tx_buf_release(&item->head);
+        tx_free(item->real);
+        tx_free(item);
+    }
+}
+
+static enum tx_status copy_entry(struct packed *item, const struct txfs_entry *entry,
+                                 struct tx_error *err)
+{
+    TX_TRY(txfs_entry_encode(entry, &item->head, err));
+    struct txfs_entry bare = *entry; /* decoded without its content, which stays in the set */
+    bare.content_size = 0;
+    size_t fixed = tx_fields_size(txfs_entry_fields);
+    struct tx_reader reader = tx_reader_on(item->head.data + fixed, item->head.size - fixed);
+    item->entry = bare;
+    item->entry.path = tx_read_text(&reader);
+    const char *target = tx_read_text(&reader);
+    const char *base_path = tx_read_text(&reader);
+    item->entry.target = entry->target != NULL ? target : NULL;
+    item->entry.base_path = entry->base_path != NULL ? base_path : NULL;
+    item->entry.xattrs = tx_read_bytes(&reader, tx_read32(&reader));
+    item->entry.extents = tx_read_bytes(&reader, (size_t)tx_read32(&reader) * TXFS_EXTENT_SIZE);
+    item->entry.content = NULL;
+    item->entry.content_size = entry->content_size;
+    return TX_OK;
+}
+
+static enum tx_status pack_entry(const struct txfs_view *view, struct parcel *parcel,
+                                 const struct txfs_entry *entry, size_t content_at,
+                                 struct packed **made, struct tx_error *err)
+{
+    char real[TXFS_PATH_MAX + 1];
+    struct packed *item = tx_alloc_zero(sizeof *item);
+    if (item == NULL) {
+        return tx_error_set(err, TX_ENOMEM, "no memory for a path");
+    }
+    *parcel->end = item;
+    parcel->end = &item->next;
+    item->content_at = content_at;
+    TX_TRY(copy_entry(item, entry, err));
+    TX_TRY(txfs_shows_through(view, entry->path, &item->opaque, real, err));
+    item->real = item->opaque ? NULL : tx_text_copy(entry->base_path ? entry->base_path : real);
+    if (!item->opaque && item->real == NULL) {
+        return tx_error_set(err, TX_ENOMEM, "no memory for a path");
+    }
+    *made = item;
+    return TX_OK;
+}
+
+/* Pack the object at `path`, then all entries below it. */
+static enum tx_status pack(const struct txfs_view *view, const char *path,
+                           const struct txfs_object *object, struct parcel *parcel,
+                           struct tx_error *err)
+{
+    const struct txfs_node *node = txfs_view_node(view, path);
+    struct packed *item;
+    struct txfs_entry entry;
+    parcel->end = &parcel->first;
+    if (node != NULL) {
+        entry = node->entry;
+    } else {
+        txfs_change_start(view, path, object, TXFS_CHANGE_ATTRIBUTES, &entry);
+        entry.source = entry.base;
+    }
+    TX_TRY(pack_entry(view, parcel, &entry, node != NULL ? node->content_at : 0, &item, err));
+    item->is_root = true;
+    for (node = txfs_view_below(view, path, NULL); node != NULL;
+         node = txfs_view_below(view, path, node->entry.path)) {
+        TX_TRY(pack_entry(view, parcel, &node->entry, node->content_at, &item, err));
+    }
+    return TX_OK;
+}
+
+/* The two paths that change places, or of which one takes the other's. */
+struct rename_job {
+    struct txfs_view *view;
+    char from[TXFS_PATH_MAX + 1];
+    char to[TXFS_PATH_MAX + 1];
+    bool exchange;
+    struct txfs_object from_object;
+    struct txfs_object to_object;
+};
+
+static bool is_at_or_below(const char *path, const char *above)
+{
+    return strcmp(path, above) == 0 || txfs_path_is_below(path, above);
+}
+
+/* Where a path of the view is after the rename. */
+static enum tx_status new_place(const struct rename_job *job, const char *path,
+                                char out[TXFS_PATH_MAX + 1], struct tx_error *err)
+{
+    if (is_at_or_below(path, job->from)) {
+        return txfs_path_move(path, job->from, job->to, out, err);
+    }
+    if (job->exchange && is_at_or_below(path, job->to)) {
+        return txfs_path_move(path, job->to, job->from, out, err);
+    }
+    return txfs_path_join("", 0, path, out, err);
+}
+
+static enum tx_status unpack_one(const struct rename_job *job, const struct packed *item,
+                                 struct tx_error *err)
+{
+    char path[TXFS_PATH_MAX + 1];
+    char target[TXFS_PATH_MAX + 1];
+    struct txfs_entry entry = item->entry;
+    if (!item->is_root && item->opaque && entry.kind == TXFS_CHANGE_ABSENT) {
+        return TX_OK; /* nothing would show there anyway */
+    }
+    TX_TRY(new_place(job, entry.path, path, err));
+    if (entry.content_size > 0) {
+        entry.content = ktm_txn_entries(job->view->txn).next + item->content_at;
+    }
+    if (entry.kind == TXFS_CHANGE_LINK) {
+        TX_TRY(new_place(job, entry.target, target, err));
+        entry.target = target;
+    }
+    if (item->is_root) {
+        return txfs_change_place(job->view, &entry, path, err);
+    }
+    entry.path = path;
+    entry.flags = 0;
+    entry.base_path = item->opaque || strcmp(item->real, path) == 0 ? NULL : item->real;
+    return txfs_view_add(job->view, &entry, err);
+}
+
+static enum tx_status unpack(const struct rename_job *job, const struct parcel *parcel,
+                             struct tx_error *err)
+{
+    for (const struct packed *item = parcel->first; item != NULL; item = item->next) {
+        TX_TRY(unpack_one(job, item, err));
+    }
+    return TX_OK;
+}
+
+/* A link entry elsewhere whose target moves along. */
+struct follower {
+    struct follower *next;
+    char path[];
+};
+
+static enum tx_status find_followers(const struct rename_job *job, struct follower **first,
+                                     struct tx_error *err)
+{
+    struct tx_map_entry at;
+    bool any = tx_map_at_or_after(&job->view->links, NULL, 0, &at);
+    for (; any; any = tx_map_after(&job->view->links, at.key, at.key_size, &at)) {
+        const char *target = at.key;
+        const char *path = target + strlen(target) + 1;
+        bool moves = is_at_or_below(target, job->from) ||
+                     (job->exchange && is_at_or_below(target, job->to));
+        bool packed = is_at_or_below(path, job->from) ||
+                      is_at_or_below(path, job->to); /* goes with a parcel, or is replaced */
+        if (moves && !packed) {
+            struct follower *item = tx_alloc(sizeof *item + strlen(path) + 1);
+            if (item == NULL) {
+                return tx_error_set(err, TX_ENOMEM, "no memory for a path");
+            }
+            memcpy(item->path, path, strlen(path) + 1);
+            item->next = *first;
+            *first = item;
+        }
+    }
+    return TX_OK;
+}
+
+static enum tx_status move_followers(const struct rename_job *job, struct follower *first,
+                                     enum tx_status status, struct tx_error *err)
+{
+    while (first != NULL) {
+        struct follower *item = first;
+        char target[TXFS_PATH_MAX + 1];
+        first = item->next;
+        const struct txfs_node *node = txfs_view_node(job->view, item->path);
+        if (status == TX_OK && node != NULL) {
+            struct txfs_entry entry = txfs_node_entry(job->view, node);
+            status = new_place(job, entry.target, target, err);
+            entry.target = target;
+            entry.flags = 0;
+            if (status == TX_OK) {
+                status = txfs_view_add(job->view, &entry, err);
+            }
+        }
+        tx_free(item);
+    }
+    return status;
+}
+
+static void move_files(const struct rename_job *job)
+{
+    static const char aside[] = "/"; /* no file is there: paths have no leading '/' */
+    if (!job->exchange) {
+        txfs_files_gone(job->view, job->to);
+        txfs_files_moved(job->view, job->from, job->to);
+        return;
+    }
+    txfs_files_moved(job->view, job->from, aside);
+    txfs_files_moved(job->view, job->to, job->from);
+    txfs_files_moved(job->view, aside, job->to);
+}
+
+/* Refuse before anything is changed what would fail halfway: a path that becomes too long. */
+static enum tx_status check_places(const struct rename_job *job, const struct parcel *parcel,
+                                   struct tx_error *err)
+{
+    char path[TXFS_PATH_MAX + 1];
+    for (const struct packed *item = parcel->first; item != NULL; item = item->next) {
+        TX_TRY(new_place(job, item->entry.path, path, err));
+        if (!txfs_path_is_clean(path)) {
+            return txfs_refuse(err, TX_ELIMIT, path, "too many levels deep");
+        }
+    }
+    return TX_OK;
+}
+
+static enum tx_status unpack_all(const struct rename_job *job, const struct parcel *from,
+                                 const struct parcel *to, struct tx_error *err)
+{
+    struct follower *followers = NULL;
+    enum tx_status status = find_followers(job, &followers, err);
+    if (status == TX_OK) {
+        status = unpack(job, from, err);
+    }
+    if (status == TX_OK) {
+        status = job->exchange ? unpack(job, to, err)
+                               : txfs_change_absent(job->view, job->from, err);
+    }
+    return move_followers(job, followers, status, err);
+}
+
+static enum tx_status carry_out(struct rename_job *job, struct tx_error *err)
+{
+    TX_AUTO(parcel) from = {0};
+    TX_AUTO(parcel) to = {0};
+    bool replaces = !job->exchange && job->to_object.kind != TXFS_OBJECT_ABSENT;
+    enum tx_status status = TX_OK;
+    if (replaces) { /* first, because it may change what is below `from` */
+        status = txfs_hand_over(job->view, &job->to_object, job->to, err);
+    }
+    if (status == TX_OK) {
+        status = pack(job->view, job->from, &job->from_object, &from, err);
+    }
+    if (status == TX_OK && job->exchange) {
+        status = pack(job->view, job->to, &job->to_object, &to, err);
+    }
+    if (status == TX_OK) {
+        status = check_places(job, &from, err);
+    }
+    if (status == TX_OK) {
+        status = check_places(job, &to, err);
+    }
+    if (status != TX_OK && !replaces) {
+        return status; /* nothing was changed yet */
+    }
+    if (status == TX_OK) {
+        status = unpack_all(job, &from, &to, err);
+    }
+    if (status != TX_OK) {
+        return txfs_view_break(job->view, status);
+    }
+    move_files(job);
+    return TX_OK;
+}
+
+/* Two names of one file: rename(2) leaves both. */
+static bool is_same_object(const struct txfs_object *a, const struct txfs_object *b)
+{
+    if (a->kind != b->kind || a->kind == TXFS_OBJECT_ABSENT) {
+        return false;
+    }
+    if (a->kind == TXFS_OBJECT_OWN) {
+        return strcmp(a->path, b->path) == 0;
+    }
+    return a->found.dev == b->found.dev && a->found.ino == b->found.ino;
+}
+
+static enum tx_status check_replaced(const struct rename_job *job, struct tx_error *err)
+{
+    bool from_dir = S_ISDIR(job->from_object.stat.mode);
+    bool to_dir = S_ISDIR(job->to_object.stat.mode);
+    if (from_dir && !to_dir) {
+        return txfs_refuse(err, TX_ENOTDIR, job->to, "not a directory");
+    }
+    if (!from_dir && to_dir) {
+        return txfs_refuse(err, TX_EISDIR, job->to, "is a directory");
+    }
+    return to_dir ? txfs_require_empty(job->view, job->to, err) : TX_OK;
+}
+
+static enum tx_status check_rename(const struct rename_job *job, unsigned flags,
+                                   struct tx_error *err)
+{
+    bool there = job->to_object.kind != TXFS_OBJECT_ABSENT;
+    if (txfs_path_is_below(job->to, job->from) ||
+        (job->exchange && txfs_path_is_below(job->from, job->to))) {
+        return txfs_refuse(err, TX_EINVAL, job->to, "a directory cannot go below itself");
+    }
+    if (job->exchange) {
+        return there ? TX_OK
+                     : txfs_refuse(err, TX_ENOTFOUND, job->to, "nothing to exchange it with");
+    }
+    if (there && (flags & TXIO_NOREPLACE)) {
+        return txfs_refuse(err, TX_EEXIST, job->to, "exists already");
+    }
+    return there ? check_replaced(job, err) : TX_OK;
+}
+
+enum tx_status txfs_rename(struct ktm_txn *txn, const char *from, const char *to, unsigned flags,
+                           struct tx_error *err)
+{
+    struct rename_job job = {.exchange = (flags & TXIO_EXCHANGE) != 0};
+    if (flags > TXIO_EXCHANGE) {
+        return tx_error_set(err, TX_EINVAL, "unknown flags %u", flags);
+    }
+    TX_TRY(txfs_view_of(txn, &job.view, err));
+    TX_TRY(txfs_resolve(job.view, from, TXFS_LAST_IS_KEPT, job.from, NULL, err));
+    TX_TRY(txfs_resolve(job.view, to, TXFS_LAST_IS_KEPT, job.to, NULL, err));
+    if (job.from[0] == '\0' || job.to[0] == '\0') {
+        return txfs_refuse(err, TX_EINVAL, "", "the root cannot be renamed");
+    }
+    TX_TRY(txfs_lookup_there(job.view, job.from, &job.from_object, err));
+    TX_TRY(txfs_lookup(job.view, job.to, &job.to_object, err));
+    if (is_same_object(&job.from_object, &job.to_object) && !(flags & TXIO_NOREPLACE)) {
+        return TX_OK;
+    }
+    TX_TRY(check_rename(&job, flags, err));
+    return carry_out(&job, err);
+}
