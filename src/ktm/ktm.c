@@ -52,7 +52,7 @@ enum tx_status ktm_need_tx_dir(struct ktm *tm, struct tx_error *err)
         if (status == TX_ENOTFOUND && !tm->read_only) {
             status = txio_mkdir(io, tm->store_dir, "tx", 0700, err);
             if (status == TX_OK) {
-                /* Crash here: no directory tx/ or an empty one, and no transaction that needs it. */
+                /* Crash here: no tx/ or an empty one, and no transaction that needs it. */
                 status = txio_sync(io, tm->store_dir, "store directory", err);
             }
             if (status == TX_OK) {

@@ -39,7 +39,7 @@ struct ktm_shared_state {
 
 /*
  * A process holds lock byte TXIO_LOCK_PROCESS + n; who takes the byte counts `generation` up. Its
- * owner word is generation << 8 | n: a word is dead when the byte is free or the generation is over.
+ * owner word is generation << 8 | n: dead when the byte is free or the generation is over.
  */
 struct ktm_process {
     _Atomic uint32_t generation;

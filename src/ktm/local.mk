@@ -5,7 +5,7 @@ libtxkit_layers += libtx_ktm.la
 pkginclude_HEADERS += include/txkit/ktm.h
 libtx_ktm_la_SOURCES = \
 	src/ktm/barrier.c \
-	src/ktm/changes.c \
+	src/ktm/change_set.c \
 	src/ktm/checkpoint.c \
 	src/ktm/commit.c \
 	src/ktm/commit_walk.c \
@@ -20,6 +20,7 @@ libtx_ktm_la_SOURCES = \
 	src/ktm/prepared_table.c \
 	src/ktm/process_slot.c \
 	src/ktm/publish.c \
+	src/ktm/record_describe.c \
 	src/ktm/recover.c \
 	src/ktm/run.c \
 	src/ktm/salvage.c \

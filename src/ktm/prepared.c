@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Durable prepared transactions: a PREPARE record says all that a commit would, a DECIDE record says
- * later, from any process, what becomes of it. In between the transaction survives power cuts,
- * keeps its keys, its directory tx/<id>/ and its part of the log.
+ * Durable prepared transactions: a PREPARE record says all that a commit would, a DECIDE record
+ * says later, from any process, what becomes of it. In between the transaction survives power
+ * cuts, keeps its keys, its directory tx/<id>/ and its part of the log.
  */
 #include "base/invariant.h"
 #include "ktm/ktm_internal.h"

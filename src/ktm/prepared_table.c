@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Prepared transactions are lock holders: until they are decided, nobody may write what they read or
- * wrote, nor read what they wrote. The shared table says which there are; each process reads
+ * Prepared transactions are lock holders: until they are decided, nobody may write what they read
+ * or wrote, nor read what they wrote. The shared table says which there are; each process reads
  * their keys from the PREPARE records, so that no number of keys is too large for shared memory.
  */
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Directories tx/<id>/ that nobody needs any more: of transactions that died with their process, and
- * of committed ones whose record has been trimmed.
+ * Directories tx/<id>/ that nobody needs any more: of transactions that died with their process,
+ * and of committed ones whose record has been trimmed.
  *
  * The order of the questions matters. A directory that is held by nobody at first can have a record
  * in the log only if the record was appended before, so walking the log *afterwards* finds it. One

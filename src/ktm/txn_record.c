@@ -8,7 +8,7 @@
 
 const struct tx_field ktm_header_fields[] = {
     TX_FIELD(struct ktm_header, version, "of this layout: 1"),
-    TX_FIELD(struct ktm_header, flags, "1: serializable, 2: was saved in tx/<id>/changes, 4: read-only"),
+    TX_FIELD(struct ktm_header, flags, "1: serializable, 2: had tx/<id>/changes, 4: read-only"),
     TX_FIELD(struct ktm_header, description_size, "bytes of description, at most 255"),
     TX_FIELD(struct ktm_header, epoch, "first half of the transaction's id"),
     TX_FIELD(struct ktm_header, sequence, "second half"),

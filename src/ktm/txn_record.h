@@ -95,7 +95,7 @@ enum tx_status ktm_decision_encode(const struct ktm_decision *decision, struct t
 enum tx_status ktm_decision_decode(const uint8_t *data, size_t size, struct ktm_decision *decision,
                                    struct tx_error *err) TX_CHECKED;
 
-/* --- changes.c: the entries --- */
+/* --- change_set.c: the entries --- */
 
 struct ktm_entry_header {
     uint8_t rm;
