@@ -95,9 +95,9 @@ TX_API enum tx_status ktm_commit(struct ktm_txn *txn, tx_lsn *lsn, struct tx_err
 /* Forget and free the transaction, and what it staged. Never needs space. NULL is allowed. */
 TX_API void ktm_rollback(struct ktm_txn *txn);
 
-/* Vote and force the change set; frees `txn` whatever is returned. On TX_OK the transaction is known
- * by its id and survives a power cut until somebody commits or rolls it back. Errors: those of
- * ktm_commit; TX_ELIMIT (KTM_PREPARED_MAX). */
+/* Vote and force the change set; frees `txn` whatever is returned. On TX_OK the transaction is from
+ * now on known by its id and survives a power cut until somebody commits or rolls it back.
+ * Errors: those of ktm_commit; TX_ELIMIT (KTM_PREPARED_MAX). */
 TX_API enum tx_status ktm_prepare(struct ktm_txn *txn, struct tx_error *err) TX_CHECKED;
 /* Durability: as ktm_commit; any status but TX_OK, TX_EPENDING and TX_EOUTCOME leaves the
  * transaction prepared. Errors: TX_ENOTFOUND, TX_EBUSY (somebody else is deciding it). */
@@ -190,6 +190,24 @@ typedef enum tx_status ktm_commit_fn(void *arg, const struct ktm_commit_info *co
 /* Deliver the commits after `after` and up to `upto` in LSN order, read from the log. */
 TX_API enum tx_status ktm_each_commit(struct ktm *tm, tx_lsn after, tx_lsn upto, ktm_commit_fn *fn,
                                       void *arg, struct tx_error *err) TX_CHECKED;
+
+/* A record of the log, decoded; for `txctl log dump`. */
+struct ktm_record_info {
+    const char *kind; /* "commit", "prepare", "decide-commit", "decide-rollback", "epoch" or
+                         "unknown" */
+    struct ktm_id id;
+    tx_lsn snapshot_lsn; /* commit, prepare */
+    tx_lsn prepare_lsn;  /* decisions */
+    int64_t time_ns;
+    uint64_t entry_count;
+    char description[KTM_DESCRIPTION_MAX + 1];
+    struct ktm_cursor entries; /* lead into the payload */
+};
+/* Decode what txlog_read gave; `fn` (NULL is allowed) gets each field of the record's fixed part.
+ * Errors: TX_ECORRUPT, TX_EVERSION. */
+TX_API enum tx_status ktm_describe_record(uint32_t kind, const struct tx_buf *payload,
+                                          struct ktm_record_info *info, txlog_field_fn *fn,
+                                          void *arg, struct tx_error *err) TX_CHECKED;
 
 /* --- For resource managers --- */
 
@@ -319,8 +337,8 @@ TX_API void ktm_txn_token(const struct ktm_txn *txn, unsigned rm, uint8_t token[
 TX_API void ktm_published_token(struct ktm *tm, unsigned rm, uint8_t token[KTM_TOKEN_SIZE]);
 /* Directory tx/<id>/ of the transaction, created at the first call; the transaction closes it. The
  * manager makes the directory's own name durable before it logs the transaction; what is in it,
- * with its names, the RM does in prepare. Whole files directly in it are made durable by ktm_detach. The
- * manager removes the directory when the log no longer needs it. */
+ * with its names, the RM does in prepare. Whole files directly in it are made durable by
+ * ktm_detach. The manager removes the directory when the log no longer needs it. */
 TX_API enum tx_status ktm_txn_staging(struct ktm_txn *txn, int *dir,
                                       struct tx_error *err) TX_CHECKED;
 TX_API struct ktm *ktm_txn_manager(const struct ktm_txn *txn);
