@@ -16,6 +16,7 @@ const struct tx_field control_fields[] = {
     F(epoch, "read-write recoveries; durable here before anything of an epoch is in the log"),
     F(start_lsn, "checkpoint: oldest record that is needed"),
     F(start_segment, "segment of the checkpoint; those with lower numbers are not needed"),
+    F(last_segment, "segments with numbers up to this one may have existed"),
     F(durable_lsn, "everything before it is known to be durable"),
     F(end_lsn, "end of the log when it was closed properly, else 0"),
     F(flags, "1: closed properly"),
@@ -23,11 +24,11 @@ const struct tx_field control_fields[] = {
     F(segment_size, "bytes of a standard segment"),
     F(size_max, "bytes of all segments together; 0: no limit"),
     F(seal, "XXH3-64 of the block, this field zero"),
-    TX_FIELD_ZERO(TXLOG_BLOCK_SIZE - 112),
+    TX_FIELD_ZERO(TXLOG_BLOCK_SIZE - 120),
     TX_FIELD_END,
 };
 #undef F
-enum { CONTROL_SEAL_AT = 104 };
+enum { CONTROL_SEAL_AT = 112 };
 
 static bool settings_fit(uint64_t segment_size, uint64_t size_max)
 {

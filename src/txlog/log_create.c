@@ -29,6 +29,7 @@ static enum tx_status create_control(struct txlog *log, struct tx_error *err)
     struct control *content = &log->control;
     content->start_lsn = LOG_FIRST_LSN;
     content->start_segment = 1;
+    content->last_segment = 1;
     content->durable_lsn = LOG_FIRST_LSN;
     content->end_lsn = LOG_FIRST_LSN;
     content->flags = CONTROL_CLEAN;

@@ -118,6 +118,7 @@ struct control {
     uint64_t epoch;
     uint64_t start_lsn;
     uint64_t start_segment;
+    uint64_t last_segment;
     uint64_t durable_lsn;
     uint64_t end_lsn;
     uint32_t flags;

@@ -25,12 +25,17 @@ static enum tx_status recover_refuse(const struct segment_list *list, const stru
 static enum tx_status recover_epoch(struct txlog *log, const struct log_scan *scan,
                                     uint64_t *epoch, struct tx_error *err)
 {
+    struct log_survey survey;
     struct control content = log->control;
+    TX_TRY(log_survey(log, &survey, err));
     content.epoch++;
     content.flags &= ~(uint32_t)CONTROL_CLEAN;
     content.end_lsn = 0;
     content.durable_lsn = scan->proven;
+    /* Some of them may be dropped; their numbers are never given again. */
+    content.last_segment = survey.seq_max;
     TX_TRY(control_store(log->io, log->control_fd, &content, err));
+    log->control.last_segment = survey.seq_max;
     *epoch = content.epoch;
     return TX_OK;
 }

@@ -48,7 +48,7 @@ static void survey_tell(struct txlog *log, const struct log_survey *survey)
 
 enum tx_status log_survey(struct txlog *log, struct log_survey *survey, struct tx_error *err)
 {
-    struct log_survey found = {.spare_free = 1};
+    struct log_survey found = {.seq_max = log->control.last_segment, .spare_free = 1};
     struct survey_job job = {log, &found};
     TX_TRY(log_each_name(log, survey_name, &job, err));
     survey_tell(log, &found);

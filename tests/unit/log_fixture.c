@@ -233,7 +233,8 @@ const char *segment_path(uint64_t seq)
 static void run_in(int dir, const char *command)
 {
     char line[512];
-    (void)snprintf(line, sizeof(line), "cd /proc/self/fd/%d/ && %s", dir, command);
+    (void)snprintf(line, sizeof(line), "cd /proc/%d/fd/%d/ && %s", (int)getpid(), dir,
+                   command);
     cr_assert_eq(system(line), 0, "%s", command);
 }
 

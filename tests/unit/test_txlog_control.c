@@ -99,7 +99,7 @@ static void load_with(const struct temp_dir *temp, int fd, size_t at, size_t wid
         for (size_t i = 0; i < width; i++) {
             blocks[slot][at + i] = (uint8_t)(value >> 8 * i);
         }
-        tx_put64(blocks[slot] + 104, block_seal(blocks[slot], 104));
+        tx_put64(blocks[slot] + 112, block_seal(blocks[slot], 112));
     }
     file_write(temp->fd, CONTROL_NAME, 0, blocks, sizeof(blocks));
     fails(wanted, control_load(txio_posix(), fd, &content, &test_err));
@@ -113,15 +113,15 @@ Test(txlog_control, sealed_nonsense_is_refused)
     load_with(&temp, fd, 8, 4, 2, TX_EVERSION);
     load_with(&temp, fd, 48, 8, 0, TX_ECORRUPT);          /* start_lsn */
     load_with(&temp, fd, 48, 8, 4097, TX_ECORRUPT);
-    load_with(&temp, fd, 64, 8, 0, TX_ECORRUPT);          /* durable before start */
-    load_with(&temp, fd, 72, 8, 8192, TX_ECORRUPT);       /* clean end is not durable end */
-    load_with(&temp, fd, 80, 4, 0, TX_ECORRUPT);          /* not clean, with an end */
-    load_with(&temp, fd, 84, 4, 1, TX_ECORRUPT);          /* reserved */
-    load_with(&temp, fd, 88, 8, 4096, TX_ECORRUPT);       /* segment size */
-    load_with(&temp, fd, 88, 8, UINT64_MAX, TX_ECORRUPT);
-    load_with(&temp, fd, 96, 8, 1, TX_ECORRUPT);          /* size limit */
+    load_with(&temp, fd, 72, 8, 0, TX_ECORRUPT);          /* durable before start */
+    load_with(&temp, fd, 80, 8, 8192, TX_ECORRUPT);       /* clean end is not durable end */
+    load_with(&temp, fd, 88, 4, 0, TX_ECORRUPT);          /* not clean, with an end */
+    load_with(&temp, fd, 92, 4, 1, TX_ECORRUPT);          /* reserved */
+    load_with(&temp, fd, 96, 8, 4096, TX_ECORRUPT);       /* segment size */
+    load_with(&temp, fd, 96, 8, UINT64_MAX, TX_ECORRUPT);
+    load_with(&temp, fd, 104, 8, 1, TX_ECORRUPT);          /* size limit */
     load_with(&temp, fd, 200, 1, 1, TX_ECORRUPT);         /* reserved */
-    load_with(&temp, fd, 96, 8, 0, TX_OK);
+    load_with(&temp, fd, 104, 8, 0, TX_OK);
     (void)close(fd);
 }
 
