@@ -180,9 +180,14 @@ TX_API enum tx_status txfs_history(struct txfs *fs, ktm_commit_fn *fn, void *arg
 /* Add to `txn` the inverse of the files entries of commit `lsn`. Errors: TX_ENOTFOUND (not kept),
  * TX_ECONFLICT (a path was changed since). */
 TX_API enum tx_status txfs_revert(struct ktm_txn *txn, tx_lsn lsn, struct tx_error *err) TX_CHECKED;
-/* Verify staged payloads and kept versions against their hashes. */
+/* Verify kept versions against their hashes. */
 typedef void txfs_fault_fn(void *arg, const char *file, uint64_t offset, const char *text);
 TX_API enum tx_status txfs_check(struct txfs *fs, txfs_fault_fn *fn, void *arg, uint64_t *faults,
                                  struct tx_error *err) TX_CHECKED;
+/* Verify the staged payloads of a prepared or detached transaction (ktm_load_entries), or of an
+ * attached one. */
+TX_API enum tx_status txfs_check_staged(struct txfs *fs, const struct ktm_commit_info *changes,
+                                        txfs_fault_fn *fn, void *arg, uint64_t *faults,
+                                        struct tx_error *err) TX_CHECKED;
 
 #endif

@@ -35,3 +35,42 @@ libtx_fs_la_SOURCES = \
 	src/txfs/resolve.c \
 	src/txfs/validate.c \
 	src/txfs/view.c
+
+# Publishing: carrying out commits, recovery, the steady point, old versions.
+libtx_fs_la_SOURCES += \
+	src/txfs/converge.h \
+	src/txfs/publish_internal.h \
+	src/txfs/publish_steps.h \
+	src/txfs/saved_format.h \
+	src/txfs/sums_format.h \
+	src/txfs/undo_changes.h \
+	src/txfs/converge.c \
+	src/txfs/converge_audit.c \
+	src/txfs/converge_find.c \
+	src/txfs/converge_judge.c \
+	src/txfs/converge_model.c \
+	src/txfs/converge_place.c \
+	src/txfs/converge_settle.c \
+	src/txfs/keep.c \
+	src/txfs/kept_walk.c \
+	src/txfs/object_attr.c \
+	src/txfs/object_content.c \
+	src/txfs/place.c \
+	src/txfs/publish_amend.c \
+	src/txfs/publish_steps.c \
+	src/txfs/publisher.c \
+	src/txfs/saved.c \
+	src/txfs/saved_read.c \
+	src/txfs/slot.c \
+	src/txfs/steady.c \
+	src/txfs/steady_mark.c \
+	src/txfs/steps.c \
+	src/txfs/sums.c \
+	src/txfs/txfs_check.c \
+	src/txfs/txfs_foreign.c \
+	src/txfs/txfs_history.c \
+	src/txfs/txfs_recover.c \
+	src/txfs/txfs_redo.c \
+	src/txfs/txfs_trim.c \
+	src/txfs/undo_changes.c \
+	src/txfs/undo_changes_read.c

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* Where is an object now? Every name that publishing or an earlier recovery may have given it. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "txfs/converge.h"
+
+enum { FIND_RETRIES_MAX = 100 };
+
+struct find_job {
+    struct txfs_model *model;
+    const struct txfs_goal *goal;
+    const struct txfs_node *node;
+    struct txfs_found *found;
+    struct tx_error *err;
+};
+
+static enum tx_status try_at(struct find_job *job, int dir, const char *path, bool movable)
+{
+    struct txfs *fs = job->model->fs;
+    struct txfs_found *found = job->found;
+    struct txio_stat is;
+    enum txfs_verdict verdict;
+    if (found->found) {
+        return TX_OK;
+    }
+    int result = fs->io->ops->stat(fs->io, dir, path, &is);
+    if (result < 0) {
+        return txfs_is_no_path(result) || result == -ENAMETOOLONG
+                   ? TX_OK
+                   : tx_error_os(job->err, -result, "stat \"%.200s\"", path);
+    }
+    TX_TRY(txfs_judge(job->model, dir, path, &is, job->node, &verdict, job->err));
+    if (verdict == TXFS_IS) {
+        found->found = true;
+        found->in_root = dir == fs->root_dir;
+        found->in_store = dir == fs->store_dir;
+        found->movable = movable;
+        (void)snprintf(found->path, sizeof(found->path), "%s", path); /* every caller's fits */
+    }
+    return TX_OK;
+}
+
+/* The slot of the goal itself, and those that earlier recoveries made. */
+static enum tx_status try_own_slots(struct find_job *job, const struct txfs_ref *ref)
+{
+    char slot[TXFS_SLOT_PATH_SIZE];
+    txfs_ref_slot(ref, slot);
+    TX_TRY(try_at(job, job->model->undo_dir, slot, true));
+    size_t size = strlen(slot);
+    for (unsigned n = 1; n <= FIND_RETRIES_MAX && !job->found->found; n++) {
+        struct txio_stat is;
+        (void)snprintf(slot + size, sizeof(slot) - size, "r%u", n); /* fits */
+        if (job->model->fs->io->ops->stat(job->model->fs->io, job->model->undo_dir, slot, &is) < 0) {
+            break;
+        }
+        TX_TRY(try_at(job, job->model->undo_dir, slot, true));
+    }
+    return TX_OK;
+}
+
+static enum tx_status try_displaced(struct find_job *job)
+{
+    char slot[TXFS_SLOT_PATH_SIZE];
+    for (size_t i = 0; i < txfs_ref_count(&job->node->displaced); i++) {
+        txfs_ref_slot(txfs_ref_at(&job->node->displaced, i), slot);
+        TX_TRY(try_at(job, job->model->undo_dir, slot, false));
+    }
+    return TX_OK;
+}
+
+static enum tx_status try_created(struct find_job *job)
+{
+    const struct txfs_ref *creator = &job->node->creator;
+    char path[TXFS_STAGED_PATH_SIZE];
+    if (creator->step == NULL) {
+        return TX_OK;
+    }
+    txfs_ref_slot(creator, path);
+    TX_TRY(try_at(job, job->model->undo_dir, path, true));
+    if (creator->step->entry.staged != 0) {
+        txfs_staged_path(&creator->commit->info.id, creator->step->entry.staged, path);
+        TX_TRY(try_at(job, job->model->fs->store_dir, path, true));
+    }
+    return TX_OK;
+}
+
+/* The old place of a moved object may itself have gone along with a directory that moved. */
+static enum tx_status try_carried(struct find_job *job, const struct txfs_ref *ref)
+{
+    const struct txfs_steps *steps = &ref->commit->steps;
+    const char *source = ref->step->entry.target;
+    for (size_t i = 0; i < steps->count; i++) {
+        const struct txfs_entry *other = &steps->items[i].entry;
+        char path[TXFS_PATH_MAX + TXFS_SLOT_PATH_SIZE];
+        if (other->kind != TXFS_CHANGE_MOVED || !txfs_path_is_below(source, other->target)) {
+            continue;
+        }
+        const char *rest = source + strlen(other->target);
+        struct txfs_ref carrier = {ref->commit, &steps->items[i]};
+        char slot[TXFS_SLOT_PATH_SIZE];
+        txfs_ref_slot(&carrier, slot);
+        (void)snprintf(path, sizeof(path), "%s%s", slot, rest); /* fits */
+        TX_TRY(try_at(job, job->model->undo_dir, path, true));
+        (void)snprintf(path, sizeof(path), "%.4095s%s", other->path, rest); /* too long: not there */
+        TX_TRY(try_at(job, job->model->fs->root_dir, path, true));
+    }
+    return TX_OK;
+}
+
+static enum tx_status try_old_places(struct find_job *job, const struct txfs_ref *ref)
+{
+    const struct txfs_entry *entry = &ref->step->entry;
+    if (entry->kind == TXFS_CHANGE_MOVED) {
+        TX_TRY(try_at(job, job->model->fs->root_dir, entry->target, true));
+        return try_carried(job, ref);
+    }
+    if (entry->kind == TXFS_CHANGE_LINK) {
+        return try_at(job, job->model->fs->root_dir, entry->target, false);
+    }
+    return TX_OK;
+}
+
+/* A directory above may have been displaced with the object in it, when what stood there could not
+ * be told from what it replaced. */
+static enum tx_status try_below_displaced(struct find_job *job)
+{
+    char above[TXFS_PATH_MAX + 1];
+    const char *path = job->goal->path;
+    for (size_t size = txfs_path_parent_size(path); size > 0;) {
+        memcpy(above, path, size);
+        above[size] = '\0';
+        const struct txfs_goal *goal = txfs_model_goal(job->model, above);
+        const struct txfs_version *last = goal != NULL ? txfs_goal_last(goal) : NULL;
+        if (last != NULL) {
+            char slot[TXFS_SLOT_PATH_SIZE];
+            char place[TXFS_PATH_MAX + TXFS_SLOT_PATH_SIZE];
+            txfs_ref_slot(&last->ref, slot);
+            (void)snprintf(place, sizeof(place), "%s%s", slot, path + size); /* fits */
+            TX_TRY(try_at(job, job->model->undo_dir, place, false));
+        }
+        size = txfs_path_parent_size(above);
+    }
+    return TX_OK;
+}
+
+enum tx_status txfs_find(struct txfs_model *model, const struct txfs_goal *goal,
+                         const struct txfs_node *node, struct txfs_found *found,
+                         struct tx_error *err)
+{
+    struct find_job job = {model, goal, node, found, err};
+    const struct txfs_version *last = txfs_goal_last(goal);
+    *found = (struct txfs_found){.found = false};
+    if (node->home != NULL) {
+        TX_TRY(try_at(&job, model->fs->root_dir, node->home, false));
+    }
+    if (last != NULL) {
+        TX_TRY(try_own_slots(&job, &last->ref));
+        TX_TRY(try_old_places(&job, &last->ref));
+    }
+    TX_TRY(try_created(&job));
+    TX_TRY(try_displaced(&job));
+    return try_below_displaced(&job);
+}

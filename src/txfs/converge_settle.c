@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Contents and attributes of objects that stand where they belong. Extents of all unsteady commits
+ * are written again in LSN order: they are absolute, and which of them the power cut took cannot be
+ * told. Attributes follow; a mode or an owner that no commit ever gave is a stranger's, and newer.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "txfs/converge.h"
+
+static enum tx_status write_extents(struct txfs_model *model, const struct txfs_node *node,
+                                    struct tx_error *err)
+{
+    for (size_t i = 0; i < txfs_ref_count(&node->amendments); i++) {
+        const struct txfs_ref *ref = txfs_ref_at(&node->amendments, i);
+        if (ref->step->entry.payload == TXFS_PAYLOAD_EXTENTS) {
+            txfs_model_turn(model, ref);
+            TX_TRY(txfs_extents_apply(&model->work, &ref->step->entry, model->fs->root_dir,
+                                      node->home, err));
+        }
+    }
+    return TX_OK;
+}
+
+/* Values that an attribute may have because of us: what was there, what commits set, and what an
+ * object has when it is made. */
+struct known {
+    const struct txio_stat *is;
+    bool mode;
+    bool owner;
+};
+
+static void know_mode(struct known *known, uint32_t mode)
+{
+    known->mode |= (known->is->mode & 07777) == (mode & 07777);
+}
+
+static void know_identity(struct known *known, const struct txfs_identity *identity)
+{
+    if (identity->existed) {
+        know_mode(known, identity->mode);
+        known->owner |= known->is->uid == identity->uid && known->is->gid == identity->gid;
+    }
+}
+
+static void know_entry(struct known *known, const struct txfs_entry *entry)
+{
+    if (entry->mask & TXFS_SETS_MODE) {
+        know_mode(known, entry->mode);
+        if (S_ISDIR(entry->source.mode)) { /* widened for what stands below */
+            know_mode(known, entry->source.mode | (entry->mode & 0700));
+        }
+    }
+    if (entry->mask & TXFS_SETS_OWNER) {
+        known->owner |= known->is->uid == entry->uid || known->is->gid == entry->gid;
+    }
+    know_identity(known, &entry->source);
+}
+
+static bool is_known(const struct txfs_model *model, const struct txfs_node *node,
+                     const struct txio_stat *is)
+{
+    const struct txfs_publisher *publisher = model->fs->publisher;
+    struct known known = {.is = is, .mode = S_ISLNK(is->mode)};
+    if (node->creator.step != NULL) {
+        know_entry(&known, &node->creator.step->entry);
+        know_mode(&known, TXFS_BUILD_MODE);
+        if (S_ISDIR(is->mode) || node->creator.step->entry.staged != 0) {
+            know_mode(&known, S_ISDIR(is->mode) ? 0700 : 0600);
+        }
+        known.owner |= is->uid == publisher->uid || is->gid == publisher->gid;
+    }
+    know_identity(&known, &node->identity);
+    for (size_t i = 0; i < txfs_ref_count(&node->amendments); i++) {
+        know_entry(&known, &txfs_ref_at(&node->amendments, i)->step->entry);
+    }
+    return known.mode && known.owner;
+}
+
+static enum tx_status set_attributes(struct txfs_model *model, struct txfs_node *node,
+                                     struct tx_error *err)
+{
+    struct txfs_attrs attrs = txfs_node_attrs(node);
+    struct txio_stat is;
+    if (attrs.mask == 0) {
+        return TX_OK;
+    }
+    TX_TRY(txio_stat_path(model->fs->io, model->fs->root_dir, node->home, &is, err));
+    if (!is_known(model, node, &is)) {
+        txfs_foreign_report(model->fs, node->home, "");
+        return TX_OK;
+    }
+    return txfs_attrs_apply(model->fs, model->fs->root_dir, node->home, &is, &attrs, err);
+}
+
+/* A path whose object was replaced or removed before its change could be carried out. */
+static enum tx_status keep_amendments(struct txfs_model *model, const struct txfs_goal *goal,
+                                      struct tx_error *err)
+{
+    const struct tx_buf *refs = &goal->node->amendments;
+    txfs_foreign_report(model->fs, goal->path, "");
+    for (size_t i = 0; i < txfs_ref_count(refs); i++) {
+        const struct txfs_ref *ref = txfs_ref_at(refs, i);
+        if (ref->step->entry.payload == TXFS_PAYLOAD_EXTENTS) {
+            txfs_model_turn(model, ref);
+            TX_TRY(txfs_extents_keep(&model->work, ref->step, err));
+        }
+    }
+    return TX_OK;
+}
+
+enum settle_pass { SETTLE_CONTENTS, SETTLE_FILES, SETTLE_DIRECTORIES };
+
+static enum tx_status settle_goal(struct txfs_model *model, struct txfs_goal *goal,
+                                  enum settle_pass pass, struct tx_error *err)
+{
+    struct txfs_node *node = goal->node;
+    struct txio_stat is;
+    int result;
+    if (node == NULL || (node->home != NULL && strcmp(node->home, goal->path) != 0)) {
+        return TX_OK; /* nothing, or settled under its first name */
+    }
+    if (node->home == NULL) {
+        bool tell = pass == SETTLE_CONTENTS && txfs_goal_last(goal) == NULL;
+        return tell ? keep_amendments(model, goal, err) : TX_OK;
+    }
+    TX_TRY(txfs_root_stat(&model->work, goal->path, &is, &result, err));
+    if (result < 0 || is.ino != node->home_ino) {
+        return TX_OK; /* a stranger at this very moment */
+    }
+    if (pass == SETTLE_CONTENTS) {
+        return write_extents(model, node, err);
+    }
+    return S_ISDIR(is.mode) == (pass == SETTLE_DIRECTORIES) ? set_attributes(model, node, err)
+                                                            : TX_OK;
+}
+
+/* Goals from the last to the first, so that a directory comes after what is below it. */
+static enum tx_status goals_backwards(const struct txfs_model *model, struct tx_buf *goals,
+                                      struct tx_error *err)
+{
+    struct tx_map_entry at;
+    for (bool more = tx_map_at_or_after(&model->goals, NULL, 0, &at); more;
+         more = tx_map_after(&model->goals, at.key, at.key_size, &at)) {
+        TX_TRY(tx_buf_append(goals, &at.value, sizeof(at.value), err));
+    }
+    struct txfs_goal **all = (struct txfs_goal **)(void *)goals->data;
+    for (size_t i = 0, j = goals->size / sizeof(*all); i + 1 < j; i++) {
+        struct txfs_goal *first = all[i];
+        all[i] = all[--j];
+        all[j] = first;
+    }
+    return TX_OK;
+}
+
+enum tx_status txfs_converge_settle(struct txfs_model *model, struct tx_error *err)
+{
+    TX_AUTO(tx_buf) goals = TX_BUF_INIT;
+    TX_TRY(goals_backwards(model, &goals, err));
+    struct txfs_goal **all = (struct txfs_goal **)(void *)goals.data;
+    for (int pass = SETTLE_CONTENTS; pass <= SETTLE_DIRECTORIES; pass++) {
+        for (size_t i = 0; i < goals.size / sizeof(*all); i++) {
+            TX_TRY(settle_goal(model, all[i], (enum settle_pass)pass, err));
+        }
+    }
+    return TX_OK;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* Verifying what undo/ keeps, and payloads that are staged, against their hashes. */
+#include <stdio.h>
+#include <string.h>
+
+#include "txfs/publish_internal.h"
+
+struct check_job {
+    struct txfs *fs;
+    txfs_fault_fn *fn;
+    void *arg;
+    uint64_t faults;
+    tx_lsn mark;
+};
+
+static void found(void *arg, const char *file, uint64_t offset, const char *text)
+{
+    struct check_job *job = arg;
+    job->faults++;
+    if (job->fn != NULL) {
+        job->fn(job->arg, file, offset, text);
+    }
+}
+
+/* A damaged file is a finding, no failure of the check. */
+static enum tx_status finding(struct check_job *job, const char *file, enum tx_status status,
+                              const struct tx_error *why, struct tx_error *err)
+{
+    switch (status) {
+    case TX_OK:
+        return TX_OK;
+    case TX_ECORRUPT:
+    case TX_ENOTFOUND:
+    case TX_EIO:
+        found(job, file, 0, why->text);
+        return TX_OK;
+    default:
+        if (err != NULL) {
+            *err = *why;
+        }
+        return status;
+    }
+}
+
+static bool has_file(struct check_job *job, tx_lsn lsn, const char *name)
+{
+    char path[TXFS_SLOT_PATH_SIZE];
+    struct txio_stat stat;
+    int dir;
+    (void)snprintf(path, sizeof(path), "%016llx/%s", (unsigned long long)lsn, name); /* fits */
+    return txfs_undo_dir(job->fs, &dir, NULL) == TX_OK &&
+           job->fs->io->ops->stat(job->fs->io, dir, path, &stat) == 0;
+}
+
+/* A commit that is not steady may be anything a crash leaves; recovery has yet to see it. `wanted`:
+ * history is to keep it, so it has to have sums. */
+static enum tx_status check_commit(struct check_job *job, tx_lsn lsn, bool wanted,
+                                   struct tx_error *err)
+{
+    TX_AUTO(txfs_changes) changes = {.storage = TX_BUF_INIT};
+    struct tx_error why = {.status = TX_OK};
+    char file[TXFS_SLOT_PATH_SIZE];
+    if (lsn >= job->mark || !has_file(job, lsn, "changes")) {
+        return TX_OK;
+    }
+    (void)snprintf(file, sizeof(file), "undo/%016llx/changes", (unsigned long long)lsn); /* fits */
+    enum tx_status status = txfs_changes_read(job->fs, lsn, &changes, &why);
+    TX_TRY(finding(job, file, status, &why, err));
+    if (!wanted && !has_file(job, lsn, "sums")) {
+        return TX_OK;
+    }
+    (void)snprintf(file, sizeof(file), "undo/%016llx/sums", (unsigned long long)lsn); /* fits */
+    status = txfs_sums_check(job->fs, lsn, found, job, &why);
+    return finding(job, file, status, &why, err);
+}
+
+static enum tx_status check_undo(struct check_job *job, struct tx_error *err)
+{
+    TX_AUTO(tx_buf) list = TX_BUF_INIT;
+    struct tx_error why = {.status = TX_OK};
+    enum tx_status status = txfs_steady_mark_read(job->fs, &job->mark, &why);
+    if (status == TX_ECORRUPT) { /* then which commits are steady is not known: look at them all */
+        job->mark = UINT64_MAX;
+    }
+    TX_TRY(finding(job, "undo/steady", status, &why, err));
+    TX_TRY(txfs_undo_list(job->fs, &list, err));
+    const tx_lsn *lsns = (const tx_lsn *)(const void *)list.data;
+    size_t count = list.size / sizeof(*lsns);
+    for (size_t i = 0; i < count; i++) {
+        TX_TRY(check_commit(job, lsns[i], count - i <= job->fs->history_count_max, err));
+    }
+    return TX_OK;
+}
+
+enum tx_status txfs_check(struct txfs *fs, txfs_fault_fn *fn, void *arg, uint64_t *faults,
+                          struct tx_error *err)
+{
+    struct check_job job = {.fs = fs, .fn = fn, .arg = arg};
+    TX_TRY(check_undo(&job, err));
+    *faults = job.faults;
+    return TX_OK;
+}
+
+static enum tx_status check_staged(struct check_job *job, const struct ktm_id *id,
+                                   const struct txfs_entry *entry, struct tx_error *err)
+{
+    char path[TXFS_STAGED_PATH_SIZE];
+    struct tx_error why = {.status = TX_OK};
+    struct tx_hash128 hash = {{0}};
+    struct txio_stat stat;
+    if (entry->staged == 0) {
+        return TX_OK;
+    }
+    txfs_staged_path(id, entry->staged, path);
+    enum tx_status status = txio_stat_path(job->fs->io, job->fs->store_dir, path, &stat, &why);
+    if (status == TX_OK && stat.size != entry->payload_size) {
+        found(job, path, 0, "staged payload has another size");
+        return TX_OK;
+    }
+    if (status == TX_OK) {
+        status = txfs_hash_path(job->fs, job->fs->store_dir, path, stat.size, &hash, &why);
+    }
+    if (status == TX_OK && memcmp(&hash, &entry->hash, sizeof(hash)) != 0) {
+        found(job, path, 0, "staged payload differs from its hash");
+    }
+    return finding(job, path, status, &why, err);
+}
+
+enum tx_status txfs_check_staged(struct txfs *fs, const struct ktm_commit_info *changes,
+                                 txfs_fault_fn *fn, void *arg, uint64_t *faults,
+                                 struct tx_error *err)
+{
+    struct check_job job = {.fs = fs, .fn = fn, .arg = arg};
+    struct ktm_cursor entries = changes->entries;
+    struct ktm_change change;
+    while (ktm_cursor_next(&entries, &change)) {
+        struct txfs_entry entry;
+        if (change.rm == TXFS_RM) {
+            TX_TRY(txfs_entry_decode(&change, &entry, err));
+            TX_TRY(check_staged(&job, &changes->id, &entry, err));
+        }
+    }
+    *faults = job.faults;
+    return TX_OK;
+}
