@@ -63,6 +63,10 @@ unsigned sim_open_count(const struct txio *io);
 typedef void sim_op_fn(void *arg, struct txio *io, uint64_t index, const char *op);
 void sim_on_op(struct txio *io, sim_op_fn *fn, void *arg);
 uint64_t sim_op_count(const struct txio *io);
+/* Between these two the clock stands still and no operation is counted or reported: for looking at
+ * a machine without disturbing it. */
+void sim_freeze(struct txio *io);
+void sim_thaw(struct txio *io);
 int64_t sim_now_ns(const struct txio *io); /* realtime, without advancing it */
 
 /* --- Cutting the power ------------------------------------------------------------------------ */

@@ -243,6 +243,7 @@ struct sim {
     uint8_t boot_id[16];
     uint64_t boots;
     unsigned idle_waits;
+    bool frozen;
 };
 
 extern const struct txio_ops sim_ops;

@@ -117,7 +117,7 @@ int sim_enter(struct txio *io, struct sim **sim)
         return -EIO;
     }
     *sim = process->sim;
-    (*sim)->elapsed_ns += CALL_NS;
+    (*sim)->elapsed_ns += (*sim)->frozen ? 0 : CALL_NS;
     (*sim)->idle_waits = 0;
     return 0;
 }
@@ -126,7 +126,7 @@ int sim_enter_change(struct txio *io, const char *op, struct sim **sim)
 {
     struct sim_process *process = sim_process_of(io);
     struct sim *machine = process->sim;
-    if (!process->dead) {
+    if (!process->dead && !machine->frozen) {
         uint64_t index = machine->op_count++;
         if (machine->on_op != NULL) {
             machine->on_op(machine->on_op_arg, io, index, op);
@@ -141,6 +141,10 @@ void sim_on_op(struct txio *io, sim_op_fn *fn, void *arg)
     sim->on_op = fn;
     sim->on_op_arg = arg;
 }
+
+void sim_freeze(struct txio *io) { sim_process_of(io)->sim->frozen = true; }
+
+void sim_thaw(struct txio *io) { sim_process_of(io)->sim->frozen = false; }
 
 uint64_t sim_op_count(const struct txio *io) { return sim_process_of(io)->sim->op_count; }
 

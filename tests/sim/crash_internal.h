@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* How the crash test is put together: runs, points, checks, replay. */
+#ifndef TX_SIM_CRASH_INTERNAL_H
+#define TX_SIM_CRASH_INTERNAL_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/crash.h"
+#include "sim/crash_state.h"
+#include "sim/sim_internal.h"
+
+/* --- crash_run.c ------------------------------------------------------------------------------- */
+
+/* One moment at which the power may fail. */
+struct crash_point {
+    struct sim_capture *cut;
+    uint64_t index; /* of the operation before which it was taken */
+    const char *op;
+    unsigned acknowledged; /* index of the last acknowledged state */
+    bool in_flight;
+};
+
+/* Carry a workload out once and keep its points and states. */
+void crash_run_record(struct crash_run *run, const struct crash_workload *workload, uint64_t seed,
+                      enum sim_profile profile);
+void crash_run_release(struct crash_run *run);
+const char *crash_profile_name(enum sim_profile profile);
+
+/* --- crash_set.c: 64-bit keys with a value ------------------------------------------------------- */
+
+struct crash_set {
+    uint64_t *keys; /* 0: free */
+    uint64_t *values;
+    size_t count, room;
+};
+
+/* The value's place; *is_new when the key was not there. Valid until the next call. */
+uint64_t *crash_set_at(struct crash_set *set, uint64_t key, bool *is_new);
+void crash_set_release(struct crash_set *set);
+
+/* --- crash_check.c ------------------------------------------------------------------------------ */
+
+struct crash_totals {
+    uint64_t runs, points, images, distinct, nested, violations, boots, verified;
+    struct crash_set seen; /* hashes of all disks of all runs */
+};
+
+struct crash_limits {
+    struct sim_plan plan;        /* at each point */
+    struct sim_plan nested_plan; /* at each point inside a recovery */
+    uint64_t nested_every;       /* one disk in so many is cut again inside its recovery; 0: none */
+    uint64_t verify_every;       /* one in so many is read through by txstore_check; 0: none */
+    unsigned nested_points;      /* inside one recovery */
+};
+
+/* A disk on its way through the check, for messages and replay. */
+struct crash_case {
+    const struct crash_run *run;
+    enum sim_profile profile;
+    const struct crash_point *point;
+    struct sim_choice choice;
+    bool nested;
+    uint64_t nested_index;
+    struct sim_choice nested_choice;
+};
+
+void crash_check_run(struct crash_run *run, enum sim_profile profile,
+                     const struct crash_limits *limits, struct crash_totals *totals);
+/* Boot the case's disk, say on stdout what happens. False when it violates the oracle. */
+bool crash_replay(const struct crash_case *which);
+
+/* --- crash_case.c -------------------------------------------------------------------------------- */
+
+#define CRASH_CASE_TEXT_SIZE 256u
+/* WORKLOAD,SEED,PROFILE,INDEX,CHOICE[,INDEX,CHOICE] */
+void crash_case_format(const struct crash_case *which, char text[CRASH_CASE_TEXT_SIZE]);
+/* Everything but `run` and `point`; the workload, seed and index are returned apart. */
+bool crash_case_parse(const char *text, struct crash_case *which,
+                      const struct crash_workload **workload, uint64_t *seed, uint64_t *index);
+/* States to which the disk of a point may recover, as bits. */
+uint64_t crash_legal(const struct crash_run *run, const struct crash_point *point);
+/* The first state equal to this one, CRASH_STATES_MAX when there is none. */
+unsigned crash_state_index(const struct crash_run *run, uint64_t hash);
+
+/* --- crash_verify.c ------------------------------------------------------------------------------ */
+
+/* Points inside a recovery. */
+struct crash_inner {
+    struct crash_point *points;
+    unsigned count, room;
+    bool opened; /* the store was open already: what it shows is a promise */
+};
+
+struct crash_verdict {
+    bool broken;          /* an error, a leak, two answers for one disk */
+    unsigned state;       /* index, CRASH_STATES_MAX: none of the run's states */
+    char text[700];       /* what is broken */
+    struct crash_state found;
+};
+
+/* Boot, open, look, close, reopen, look again. `inner` (may be NULL) receives the points inside
+ * the first opening and closing. */
+void crash_verify(const struct crash_run *run, const struct sim_image *image, bool read_through,
+                  struct crash_inner *inner, struct crash_verdict *verdict);
+void crash_verdict_release(struct crash_verdict *verdict);
+void crash_inner_release(struct crash_inner *inner);
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Cut the power at every point of every workload.
+ *
+ *     sim_crash [--list] [--workload NAME] [--seed N] [--profile NAME] [--rounds N]
+ *     sim_crash --replay CASE        a case is printed with each violation
+ *
+ * TXKIT_TEST_SCALE scales the number of rounds and samples (1: normal).
+ */
+#include <inttypes.h>
+#include <time.h>
+
+#include "sim/crash_internal.h"
+
+#define DISTINCT_MIN 100000u /* disks that a normal run must have seen */
+#ifdef __SANITIZE_ADDRESS__
+#define BUILD_SCALE 0.05 /* under the sanitizers: the same points, fewer samples */
+#else
+#define BUILD_SCALE 1.0
+#endif
+
+struct options {
+    const char *workload; /* NULL: all */
+    const char *replay;
+    uint64_t seed; /* 0: those of the rounds */
+    int profile;   /* -1: by round */
+    uint64_t rounds;
+    bool list;
+};
+
+static double seconds(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static double scale(void)
+{
+    const char *text = getenv("TXKIT_TEST_SCALE");
+    double value = text != NULL ? strtod(text, NULL) : 1;
+    return (value > 0 ? value : 1) * BUILD_SCALE;
+}
+
+static struct crash_limits limits_for(double factor)
+{
+    struct crash_limits limits = {
+        .plan = {.exhaustive_max = 10, .samples = 256, .tears = 1},
+        .nested_plan = {.exhaustive_max = 3, .samples = 12, .tears = 1, .seed = 9},
+        .nested_every = 40,
+        .verify_every = 16,
+        .nested_points = 12,
+    };
+    if (factor < 1) {
+        limits.plan.exhaustive_max = 6;
+        limits.plan.samples = (unsigned)(256 * factor) + 4;
+        limits.nested_every = (uint64_t)(40 / factor);
+    }
+    return limits;
+}
+
+static void run_one(const struct crash_workload *workload, uint64_t seed, enum sim_profile profile,
+                    const struct crash_limits *limits, struct crash_totals *totals)
+{
+    struct crash_run run;
+    double start = seconds();
+    uint64_t distinct = totals->distinct;
+    uint64_t images = totals->images;
+    uint64_t boots = totals->boots;
+    crash_run_record(&run, workload, seed, profile);
+    crash_check_run(&run, profile, limits, totals);
+    double took = seconds() - start;
+    (void)printf("%-18s seed %-2" PRIu64 " %-7s %4u points %8" PRIu64 " images %7" PRIu64
+                 " distinct %7" PRIu64 " boots %6.1f s\n",
+                 workload->name, seed, crash_profile_name(profile), run.point_count,
+                 totals->images - images, totals->distinct - distinct, totals->boots - boots, took);
+    (void)fflush(stdout);
+    crash_run_release(&run);
+}
+
+static enum sim_profile profile_of(const struct options *options, uint64_t round)
+{
+    return options->profile >= 0 ? (enum sim_profile)options->profile
+                                 : (enum sim_profile)(round % 3);
+}
+
+/* A harness in which nothing is lost or torn shows nothing. */
+static bool is_healthy(const struct crash_totals *totals, double factor, bool all)
+{
+    struct sim_counters counters;
+    sim_get_counters(&counters);
+    (void)printf("images %" PRIu64 ": with losses %" PRIu64 ", reordered %" PRIu64 ", torn %" PRIu64
+                 ", torn attributes %" PRIu64 "\n",
+                 counters.images, counters.lost, counters.reordered, counters.torn,
+                 counters.torn_attributes);
+    bool healthy = counters.lost > 0 && counters.reordered > 0 && counters.torn > 0;
+    if (all && factor >= 1 && totals->distinct < DISTINCT_MIN) {
+        (void)printf("too few distinct disks: %" PRIu64 "\n", totals->distinct);
+        healthy = false;
+    }
+    return healthy;
+}
+
+static int run_all(const struct options *options)
+{
+    double factor = scale();
+    double start = seconds();
+    struct crash_limits limits = limits_for(factor);
+    struct crash_totals totals = {0};
+    uint64_t rounds = options->rounds;
+    for (uint64_t round = 0; round < rounds; round++) {
+        for (const struct crash_workload *at = crash_workloads; at->name != NULL; at++) {
+            if (options->workload == NULL || strcmp(options->workload, at->name) == 0) {
+                run_one(at, options->seed != 0 ? options->seed : round + 1,
+                        profile_of(options, round), &limits, &totals);
+            }
+        }
+    }
+    (void)printf("%" PRIu64 " runs, %" PRIu64 " points, %" PRIu64 " distinct disks (%" PRIu64
+                 " by a second cut), %" PRIu64 " boots, %" PRIu64 " read through, %" PRIu64
+                 " violations, %.0f s\n",
+                 totals.runs, totals.points, totals.distinct, totals.nested, totals.boots,
+                 totals.verified, totals.violations, seconds() - start);
+    bool healthy = is_healthy(&totals, factor, options->workload == NULL);
+    bool good = healthy && totals.violations == 0 && totals.runs > 0;
+    crash_set_release(&totals.seen);
+    return good ? 0 : 1;
+}
+
+static int replay(const char *text)
+{
+    struct crash_case which;
+    const struct crash_workload *workload = NULL;
+    uint64_t seed = 0;
+    uint64_t index = 0;
+    if (!crash_case_parse(text, &which, &workload, &seed, &index)) {
+        (void)fprintf(stderr, "\"%s\": no case\n", text);
+        return 2;
+    }
+    struct crash_run run;
+    crash_run_record(&run, workload, seed, which.profile);
+    which.run = &run;
+    for (unsigned i = 0; i < run.point_count; i++) {
+        if (run.points[i].index == index) {
+            which.point = &run.points[i];
+        }
+    }
+    bool good = which.point != NULL && crash_replay(&which);
+    crash_run_release(&run);
+    return good ? 0 : 1;
+}
+
+static int profile_named(const char *name)
+{
+    for (int i = SIM_WEAKEST; i <= SIM_XFS; i++) {
+        if (strcmp(crash_profile_name((enum sim_profile)i), name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static bool parse(int argc, char **argv, struct options *options)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (strcmp(argv[i], "--list") == 0) {
+            options->list = true;
+            continue;
+        }
+        if (value == NULL) {
+            return false;
+        }
+        if (strcmp(argv[i], "--workload") == 0) {
+            options->workload = value;
+        } else if (strcmp(argv[i], "--replay") == 0) {
+            options->replay = value;
+        } else if (strcmp(argv[i], "--seed") == 0) {
+            options->seed = strtoull(value, NULL, 10);
+        } else if (strcmp(argv[i], "--rounds") == 0) {
+            options->rounds = strtoull(value, NULL, 10);
+        } else if (strcmp(argv[i], "--profile") == 0) {
+            options->profile = profile_named(value);
+        } else {
+            return false;
+        }
+        i++;
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {.profile = -1, .rounds = 3};
+    if (!parse(argc, argv, &options)) {
+        (void)fprintf(stderr, "see the head of crash_main.c\n");
+        return 2;
+    }
+    if (options.list) {
+        for (const struct crash_workload *at = crash_workloads; at->name != NULL; at++) {
+            (void)printf("%s\n", at->name);
+        }
+        return 0;
+    }
+    return options.replay != NULL ? replay(options.replay) : run_all(&options);
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/* Carrying a workload out, and what workloads call. */
+#include <inttypes.h>
+
+#include "sim/crash_internal.h"
+
+#define BYTES_MAX 200000u
+
+const char *crash_profile_name(enum sim_profile profile)
+{
+    static const char *const names[] = {"weakest", "ext4", "xfs"};
+    return names[profile];
+}
+
+void crash_failed(const struct crash_run *run, const char *call, const char *file, int line)
+{
+    (void)fprintf(stderr, "%s:%d: workload %s, seed %" PRIu64 ": %s: %s: %s\n", file, line,
+                  run->workload->name, run->seed, call, tx_status_name(run->err.status),
+                  run->err.text);
+    exit(1);
+}
+
+/* --- Points and states ------------------------------------------------------------------------- */
+
+static void take_point(void *arg, struct txio *io, uint64_t index, const char *op)
+{
+    struct crash_run *run = arg;
+    if (!run->cutting) {
+        return;
+    }
+    if (run->point_count == run->point_room) {
+        run->point_room = run->point_room * 2 + 256;
+        run->points = sim_need(realloc(run->points, run->point_room * sizeof *run->points));
+    }
+    run->points[run->point_count++] = (struct crash_point){
+        sim_capture(io), index, op, run->state_count - 1, run->in_flight};
+}
+
+static void record_state(struct crash_run *run)
+{
+    if (run->state_count == CRASH_STATES_MAX) {
+        (void)fprintf(stderr, "workload %s has too many states\n", run->workload->name);
+        exit(1);
+    }
+    sim_freeze(run->io);
+    MUST(run, crash_state_take(run->io, CRASH_ROOT, run->store, &run->states[run->state_count],
+                               &run->err));
+    sim_thaw(run->io);
+    run->state_count++;
+}
+
+void crash_doing(struct crash_run *run) { run->in_flight = true; }
+
+void crash_done(struct crash_run *run)
+{
+    record_state(run);
+    run->in_flight = false;
+}
+
+/* --- What workloads call ------------------------------------------------------------------------ */
+
+struct ktm_txn *crash_begin(struct crash_run *run)
+{
+    struct ktm_txn *txn = NULL;
+    MUST(run, txstore_begin(run->store, NULL, &txn, &run->err));
+    return txn;
+}
+
+void crash_commit(struct crash_run *run, struct ktm_txn *txn)
+{
+    crash_doing(run);
+    MUST(run, ktm_commit(txn, NULL, &run->err));
+    crash_done(run);
+}
+
+struct ktm_id crash_prepare(struct crash_run *run, struct ktm_txn *txn)
+{
+    struct ktm_id id = ktm_txn_id(txn);
+    crash_doing(run);
+    MUST(run, ktm_prepare(txn, &run->err));
+    crash_done(run);
+    return id;
+}
+
+struct ktm_id crash_detach(struct crash_run *run, struct ktm_txn *txn)
+{
+    struct ktm_id id = ktm_txn_id(txn);
+    crash_doing(run);
+    MUST(run, ktm_detach(txn, &run->err));
+    crash_done(run);
+    return id;
+}
+
+void crash_open(struct crash_run *run)
+{
+    struct txstore_options options = {.io = run->io};
+    MUST(run, txstore_open(CRASH_ROOT, &options, &run->store, &run->err));
+}
+
+void crash_close(struct crash_run *run)
+{
+    struct txstore *store = run->store;
+    run->store = NULL;
+    MUST(run, txstore_close(store, &run->err));
+}
+
+const void *crash_bytes(struct crash_run *run, size_t size)
+{
+    static uint8_t bytes[BYTES_MAX];
+    if (size > sizeof bytes) {
+        abort();
+    }
+    for (size_t i = 0; i < size; i++) {
+        bytes[i] = (uint8_t)('a' + sim_random(&run->random) % 26);
+    }
+    return bytes;
+}
+
+static void standard_files(struct crash_run *run, struct ktm_txn *txn)
+{
+    static const struct {
+        const char *path;
+        size_t size;
+    } files[] = {{"a", 50},      {"b", 300},       {"big", 9000}, {"dir/c", 100},
+                 {"dir/d", 700}, {"dir/sub/e", 2}, {"hard1", 20}};
+    MUST(run, txfs_mkdir_parents(txn, "dir/sub", 0755, &run->err));
+    MUST(run, txfs_mkdir(txn, "empty", 0700, &run->err));
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const void *bytes = crash_bytes(run, files[i].size);
+        MUST(run, txfs_put(txn, files[i].path, bytes, files[i].size, NULL, &run->err));
+    }
+    MUST(run, txfs_link(txn, "hard1", "hard2", &run->err));
+    MUST(run, txfs_symlink(txn, "a", "link", &run->err));
+    MUST(run, txfs_set_xattr(txn, "b", "user.kept", "value", 5, &run->err));
+}
+
+void crash_standard_tree(struct crash_run *run)
+{
+    struct ktm_txn *txn = crash_begin(run);
+    standard_files(run, txn);
+    MUST(run, txreg_create(txn, "Software\\Alpha", NULL, NULL, &run->err));
+    MUST(run, txreg_set_string(txn, "Software\\Alpha", "Name", "first", &run->err));
+    MUST(run, txreg_set_u32(txn, "Software\\Alpha", "Number", 1, &run->err));
+    MUST(run, txreg_create(txn, "Software\\Beta\\Deep", "class", NULL, &run->err));
+    MUST(run, txreg_set_u64(txn, "Software\\Beta\\Deep", "", 42, &run->err));
+    MUST(run, ktm_commit(txn, NULL, &run->err));
+}
+
+/* --- Recording ---------------------------------------------------------------------------------- */
+
+static void make_machine(struct crash_run *run, enum sim_profile profile)
+{
+    struct sim_options options = SIM_OPTIONS_DEFAULT;
+    options.seed = run->seed;
+    options.profile = profile;
+    run->io = sim_new(&options);
+    sim_on_op(run->io, take_point, run);
+    if (run->io->ops->mkdir(run->io, TXIO_CWD, CRASH_ROOT, 0755) < 0) {
+        abort();
+    }
+}
+
+static void sync_all(struct crash_run *run)
+{
+    int fd = run->io->ops->open(run->io, TXIO_CWD, "/", TXIO_DIRECTORY, 0);
+    if (fd < 0 || run->io->ops->syncfs(run->io, fd) < 0) {
+        abort();
+    }
+    (void)run->io->ops->close(run->io, fd);
+}
+
+/* The small settings that make segments switch and histories end within a few transactions. */
+static void make_store(struct crash_run *run)
+{
+    struct txstore_settings settings = TXSTORE_SETTINGS_DEFAULT;
+    settings.log_segment_size = run->seed % 2 == 0 ? 16384 : 32768;
+    settings.inline_max = 4096;
+    settings.history_count_max = (int64_t)(run->seed % 3);
+    settings.conflict_entries = 256;
+    MUST(run, txstore_init(run->io, CRASH_ROOT, NULL, &settings, &run->err));
+    crash_open(run);
+    if (run->workload->prepare != NULL) {
+        run->workload->prepare(run);
+    } else {
+        crash_standard_tree(run);
+    }
+    if (run->store != NULL) {
+        crash_close(run);
+    }
+    sync_all(run);
+}
+
+void crash_run_record(struct crash_run *run, const struct crash_workload *workload, uint64_t seed,
+                      enum sim_profile profile)
+{
+    *run = (struct crash_run){.workload = workload, .seed = seed, .random = seed * 77 + 5};
+    run->states = sim_need(calloc(CRASH_STATES_MAX, sizeof *run->states));
+    make_machine(run, profile);
+    if (workload->makes_store) {
+        sync_all(run);
+        record_state(run);
+        run->cutting = true;
+    } else {
+        make_store(run);
+        sim_freeze(run->io);
+        crash_open(run);
+        run->state_count = 0; /* those of the preparation do not count */
+        record_state(run);
+        crash_close(run);
+        sync_all(run);
+        sim_thaw(run->io);
+        run->cutting = true;
+        crash_open(run);
+    }
+    workload->run(run);
+    if (run->store != NULL) {
+        crash_close(run);
+    }
+    take_point(run, run->io, sim_op_count(run->io), "end");
+    run->cutting = false;
+}
+
+void crash_run_release(struct crash_run *run)
+{
+    for (unsigned i = 0; i < run->point_count; i++) {
+        sim_capture_free(run->points[i].cut);
+    }
+    for (unsigned i = 0; i < CRASH_STATES_MAX; i++) {
+        crash_state_release(&run->states[i]);
+    }
+    free(run->points);
+    free(run->states);
+    sim_free(run->io);
+    *run = (struct crash_run){.io = NULL};
+}

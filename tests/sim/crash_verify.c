@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* What becomes of one disk: boot, open, look, close, reopen, look again. */
+#include <stdarg.h>
+
+#include "sim/crash_internal.h"
+
+#define INNER_MAX 600u
+
+void crash_verdict_release(struct crash_verdict *verdict)
+{
+    crash_state_release(&verdict->found);
+}
+
+void crash_inner_release(struct crash_inner *inner)
+{
+    for (unsigned i = 0; i < inner->count; i++) {
+        sim_capture_free(inner->points[i].cut);
+    }
+    free(inner->points);
+    *inner = (struct crash_inner){.points = NULL};
+}
+
+static void take_inner(void *arg, struct txio *io, uint64_t index, const char *op)
+{
+    struct crash_inner *inner = arg;
+    if (inner->count == INNER_MAX) {
+        return;
+    }
+    if (inner->count == inner->room) {
+        inner->room = inner->room * 2 + 64;
+        inner->points = sim_need(realloc(inner->points, inner->room * sizeof *inner->points));
+    }
+    inner->points[inner->count++] =
+        (struct crash_point){sim_capture(io), index, op, inner->opened, false};
+}
+
+static void broken(struct crash_verdict *verdict, const char *format, ...) TX_PRINTF(2, 3);
+static void broken(struct crash_verdict *verdict, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(verdict->text, sizeof verdict->text, format, args);
+    va_end(args);
+    verdict->broken = true;
+}
+
+static void check_recovery(const struct txstore *store, struct crash_verdict *verdict)
+{
+    struct txstore_recovery recovery;
+    txstore_get_recovery(store, &recovery);
+    if (recovery.foreign_kept != 0) {
+        broken(verdict, "recovery took %llu objects for foreign",
+               (unsigned long long)recovery.foreign_kept);
+    }
+}
+
+/* Open (a disk without a store is a state too) and look. The answer is NULL when there is none. */
+static struct txstore *open_and_look(struct txio *io, const struct crash_run *run,
+                                     struct crash_inner *inner, struct crash_state *state,
+                                     struct crash_verdict *verdict)
+{
+    struct txstore_options options = {.io = io};
+    struct txstore *store = NULL;
+    struct tx_error err = {0};
+    enum tx_status status = txstore_open(CRASH_ROOT, &options, &store, &err);
+    if (status == TX_ENOTFOUND && run->workload->makes_store) {
+        status = TX_OK;
+        store = NULL;
+    }
+    if (status != TX_OK) {
+        broken(verdict, "open: %s: %s", tx_status_name(status), err.text);
+        return NULL;
+    }
+    if (inner != NULL) {
+        inner->opened = true;
+    }
+    if (store != NULL) {
+        check_recovery(store, verdict);
+    }
+    sim_freeze(io);
+    status = crash_state_take(io, CRASH_ROOT, store, state, &err);
+    sim_thaw(io);
+    if (status != TX_OK) {
+        broken(verdict, "look: %s: %s", tx_status_name(status), err.text);
+    }
+    return store;
+}
+
+static void close_store(struct txstore *store, struct crash_verdict *verdict)
+{
+    struct tx_error err = {0};
+    enum tx_status status = store != NULL ? txstore_close(store, &err) : TX_OK;
+    if (status != TX_OK) {
+        broken(verdict, "close: %s: %s", tx_status_name(status), err.text);
+    }
+}
+
+static void note_fault(void *arg, const char *file, uint64_t offset, const char *text)
+{
+    struct crash_verdict *verdict = arg;
+    broken(verdict, "check: %.100s at %llu: %.400s", file, (unsigned long long)offset, text);
+}
+
+static void read_through(struct txio *io, struct crash_verdict *verdict)
+{
+    uint64_t faults = 0;
+    struct tx_error err = {0};
+    enum tx_status status =
+        txstore_check(io, CRASH_ROOT, NULL, note_fault, verdict, &faults, &err);
+    if (status != TX_OK) {
+        broken(verdict, "check: %s: %s", tx_status_name(status), err.text);
+    }
+}
+
+/* The second opening must show what the first did; without a store one can be made. */
+static void look_again(struct txio *io, const struct crash_run *run, bool had_store,
+                       struct crash_verdict *verdict)
+{
+    struct crash_state again = {0};
+    struct tx_error err = {0};
+    if (!had_store && txstore_init(io, CRASH_ROOT, NULL, NULL, &err) != TX_OK) {
+        broken(verdict, "init after a cut: %s", err.text);
+        return;
+    }
+    struct txstore *store = open_and_look(io, run, NULL, &again, verdict);
+    if (!verdict->broken && had_store && again.hash != verdict->found.hash) {
+        broken(verdict, "a second opening shows another state");
+        crash_state_diff(&verdict->found, &again, stdout);
+    }
+    crash_state_release(&again);
+    close_store(store, verdict);
+}
+
+void crash_verify(const struct crash_run *run, const struct sim_image *image, bool thorough,
+                  struct crash_inner *inner, struct crash_verdict *verdict)
+{
+    *verdict = (struct crash_verdict){.state = CRASH_STATES_MAX};
+    struct txio *io = sim_boot(image, NULL);
+    if (inner != NULL) {
+        sim_on_op(io, take_inner, inner);
+    }
+    struct txstore *store = open_and_look(io, run, inner, &verdict->found, verdict);
+    bool had_store = store != NULL;
+    close_store(store, verdict);
+    sim_on_op(io, NULL, NULL);
+    if (!verdict->broken && thorough && had_store) {
+        read_through(io, verdict);
+    }
+    if (!verdict->broken) {
+        verdict->state = crash_state_index(run, verdict->found.hash);
+        look_again(io, run, had_store, verdict);
+    }
+    if (!verdict->broken && sim_open_count(io) != 0) {
+        broken(verdict, "%u descriptors or mappings are still open", sim_open_count(io));
+    }
+    sim_free(io);
+}
