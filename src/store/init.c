@@ -73,7 +73,7 @@ static enum tx_status init_build(struct init_place *place, const struct txstore_
     struct txio *io = place->io;
     struct txlog_identity identity;
     struct txstore_settings full;
-    static const char *const folders[] = {"tx", "undo", "reg"};
+    static const char *const folders[] = {"tx", "undo"}; /* log and registry make their own */
     TX_TRY(txio_mkdir(io, place->parent, place->temporary, 0700, err));
     TX_TRY(txio_open(io, place->parent, place->temporary, TXIO_READ | TXIO_DIRECTORY, 0,
                      &place->dir, err));

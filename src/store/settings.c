@@ -4,6 +4,7 @@
 
 #include "base/codec.h"
 #include "base/hash.h"
+#include "base/invariant.h"
 #include "store/store_internal.h"
 
 #define SETTINGS_FILE "settings"
@@ -35,7 +36,7 @@ static const struct tx_field settings_fields[] = {
     TX_FIELD(struct settings_disk, seal, "XXH3-64 of all bytes before"),
     TX_FIELD_END,
 };
-#define SETTINGS_SIZE 72u
+#define SETTINGS_SIZE 64u
 #define SEALED_SIZE (SETTINGS_SIZE - 8u)
 
 enum tx_status txstore_settings_check(const struct txstore_settings *settings, struct tx_error *err)
@@ -95,6 +96,7 @@ enum tx_status txstore_settings_save(struct txio *io, int dir,
         .history_size_max = full.history_size_max,
     };
     uint8_t bytes[SETTINGS_SIZE];
+    TX_INVARIANT(tx_fields_size(settings_fields) == sizeof bytes);
     tx_fields_encode(settings_fields, &disk, bytes);
     disk.seal = tx_hash64(bytes, SEALED_SIZE, 0);
     tx_fields_encode(settings_fields, &disk, bytes);

@@ -120,7 +120,7 @@ Test(store_conflict, same_value)
 {
     must(txreg_set_string(first, "Key", "v", "one", &fixture_err));
     must(txreg_set_string(second, "KEY", "V", "two", &fixture_err));
-    expect_second_loses("KEY", "transaction");
+    expect_second_loses("Key", "commit");
 }
 
 Test(store_conflict, different_values_of_one_key_do_not_conflict)
