@@ -6,6 +6,7 @@
 static enum tx_status flush(struct ktm_run *run, struct tx_error *err)
 {
     TX_TRY(ktm_txn_enter(run->txn, err));
+    TX_TRY(ktm_txn_enlist(run->txn, err));
     return ktm_txn_flush(run->txn, err);
 }
 

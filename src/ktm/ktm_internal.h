@@ -133,6 +133,8 @@ static inline void ktm_txn_auto_ptr(struct ktm_txn **txn)
 }
 /* First line of every call on a transaction that works: active, in time, not forked. */
 enum tx_status ktm_txn_enter(struct ktm_txn *txn, struct tx_error *err) TX_CHECKED;
+/* Enlist every RM that has entries: attached ones may not have been used here, and must vote. */
+enum tx_status ktm_txn_enlist(struct ktm_txn *txn, struct tx_error *err) TX_CHECKED;
 enum tx_status ktm_txn_flush(struct ktm_txn *txn, struct tx_error *err) TX_CHECKED;
 /* Put it among the manager's attached transactions; taken out by ktm_txn_free. */
 void ktm_txn_link(struct ktm_txn *txn);

@@ -13,6 +13,7 @@ static enum tx_status prepare_steps(struct ktm_run *run, struct tx_error *err)
     if (run->tm->read_only) {
         return tx_error_set(err, TX_EREADONLY, "store is open read-only");
     }
+    TX_TRY(ktm_txn_enlist(run->txn, err));
     TX_TRY(ktm_txn_flush(run->txn, err));
     /* The decision must be possible however full the disk is by then. */
     TX_TRY(txlog_reserve(run->tm->log, KTM_DECISION_SIZE, err));

@@ -29,11 +29,11 @@ static size_t mark_find(const struct ktm_txn *txn, const char *name)
 
 static enum tx_status room_for_one(struct ktm_txn *txn, struct tx_error *err)
 {
+    if (txn->savepoint_count >= KTM_SAVEPOINTS_MAX) {
+        return tx_error_set(err, TX_ELIMIT, "more than %d savepoints", KTM_SAVEPOINTS_MAX);
+    }
     if (txn->savepoint_count < txn->savepoint_capacity) {
         return TX_OK;
-    }
-    if (txn->savepoint_count == KTM_SAVEPOINTS_MAX) {
-        return tx_error_set(err, TX_ELIMIT, "more than %d savepoints", KTM_SAVEPOINTS_MAX);
     }
     size_t capacity = txn->savepoint_capacity * 2 + 4;
     struct ktm_savepoint *grown = tx_resize(txn->savepoints, capacity * sizeof *grown);

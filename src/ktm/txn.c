@@ -194,6 +194,19 @@ enum tx_status ktm_txn_add(struct ktm_txn *txn, unsigned rm, uint8_t op, uint16_
     return TX_OK;
 }
 
+enum tx_status ktm_txn_enlist(struct ktm_txn *txn, struct tx_error *err)
+{
+    unsigned rms;
+    void *view;
+    TX_TRY(ktm_entries_rms(txn->tm, ktm_txn_entries(txn), &rms, err));
+    for (unsigned rm = 0; rm < KTM_RM_MAX; rm++) {
+        if (rms & 1u << rm) {
+            TX_TRY(ktm_txn_view(txn, rm, &view, err));
+        }
+    }
+    return TX_OK;
+}
+
 enum tx_status ktm_txn_flush(struct ktm_txn *txn, struct tx_error *err)
 {
     bool flushed[KTM_RM_MAX] = {false};

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ktm_fixture.h"
+
+static struct world *world;
+static struct handle handle;
+
+static void setup(void)
+{
+    world = world_new(NULL);
+    handle_boot(&handle, world);
+}
+
+static void teardown(void)
+{
+    handle_close(&handle);
+    world_free(world);
+}
+
+TestSuite(ktm_snapshot, .init = setup, .fini = teardown);
+
+Test(ktm_snapshot, oldest_is_that_of_the_oldest_reader)
+{
+    struct handle other;
+    handle_join(&other, world, NULL);
+    cr_expect_eq(ktm_oldest_snapshot(handle.tm), ktm_published(handle.tm));
+    struct ktm_txn *old = txn_begin(&other, 0);
+    tx_lsn snapshot = ktm_txn_snapshot(old);
+    commit_pair(&handle, 1, 1);
+    struct ktm_txn *young = txn_begin(&handle, 0);
+    commit_pair(&handle, 1, 2);
+    cr_expect_eq(ktm_oldest_snapshot(handle.tm), snapshot);
+    cr_expect_eq(ktm_oldest_snapshot(other.tm), snapshot);
+    ktm_rollback(old);
+    cr_expect_eq(ktm_oldest_snapshot(handle.tm), ktm_txn_snapshot(young));
+    ktm_rollback(young);
+    cr_expect_eq(ktm_oldest_snapshot(handle.tm), ktm_published(handle.tm));
+    handle_close(&other);
+}
+
+static void begin_and_die(void *arg)
+{
+    struct handle mine;
+    (void)arg;
+    handle_join(&mine, world, NULL);
+    (void)txn_begin(&mine, 0);
+    (void)txn_begin(&mine, 0);
+    (void)kill(getpid(), SIGKILL);
+}
+
+Test(ktm_snapshot, dead_readers_pin_nothing)
+{
+    cr_expect_eq(in_child(begin_and_die, NULL), 128 + SIGKILL);
+    unsigned taken = 0;
+    for (unsigned i = 0; i < KTM_ATTACHED_MAX; i++) {
+        taken += atomic_load(&handle.tm->shared->snapshots[i].owner) != 0;
+    }
+    cr_expect_eq(taken, 2);
+    commit_pair(&handle, 1, 1);
+    cr_expect_eq(ktm_oldest_snapshot(handle.tm), ktm_published(handle.tm));
+    for (unsigned i = 0; i < KTM_ATTACHED_MAX; i++) {
+        cr_expect_eq(atomic_load(&handle.tm->shared->snapshots[i].owner), 0);
+    }
+}
+
+Test(ktm_snapshot, heir_of_a_process_slot_does_not_keep_its_forebears_alive)
+{
+    struct handle heir;
+    cr_expect_eq(in_child(begin_and_die, NULL), 128 + SIGKILL);
+    handle_join(&heir, world, NULL); /* takes the dead process's byte */
+    commit_pair(&handle, 1, 1);
+    cr_expect_eq(ktm_oldest_snapshot(handle.tm), ktm_published(handle.tm));
+    struct ktm_txn *live = txn_begin(&heir, 0);
+    commit_pair(&handle, 1, 2);
+    cr_expect_eq(ktm_oldest_snapshot(handle.tm), ktm_txn_snapshot(live));
+    cr_expect_eq(ktm_oldest_snapshot(heir.tm), ktm_txn_snapshot(live));
+    handle_close(&heir);
+}
+
+Test(ktm_snapshot, attached_transactions_have_a_limit)
+{
+    static struct ktm_txn *txns[KTM_ATTACHED_MAX];
+    struct ktm_txn *one_more;
+    cr_expect_eq(in_child(begin_and_die, NULL), 128 + SIGKILL);
+    for (int i = 0; i < KTM_ATTACHED_MAX; i++) {
+        txns[i] = txn_begin(&handle, 0); /* the last two in the slots of the dead */
+    }
+    fails(TX_ELIMIT, ktm_begin(handle.tm, NULL, &one_more, ERR));
+    ktm_rollback(txns[3]);
+    txns[3] = txn_begin(&handle, 0);
+    for (int i = 0; i < KTM_ATTACHED_MAX; i++) {
+        ktm_rollback(txns[i]);
+    }
+}
+
+static _Atomic bool stop;
+
+static void *publish_all_the_time(void *arg)
+{
+    struct ktm_published state;
+    (void)arg;
+    ktm_published_read(handle.tm, &state);
+    for (uint64_t i = 1; !atomic_load(&stop); i++) {
+        state.lsn += 4096;
+        for (unsigned rm = 0; rm < KTM_RM_MAX; rm++) {
+            for (unsigned word = 0; word < KTM_TOKEN_WORDS; word++) {
+                memcpy(&state.tokens[rm][word * 8], &state.lsn, 8);
+            }
+        }
+        ktm_published_write(handle.tm, &state);
+    }
+    return NULL;
+}
+
+Test(ktm_snapshot, state_is_never_a_mixture_and_never_below_the_oldest)
+{
+    pthread_t publisher;
+    struct handle other;
+    handle_join(&other, world, NULL);
+    cr_assert_eq(pthread_create(&publisher, NULL, publish_all_the_time, NULL), 0);
+    for (unsigned i = 0; i < 20000; i++) {
+        struct ktm_published state;
+        ktm_published_read(other.tm, &state);
+        tx_lsn limit = ktm_published(other.tm);
+        struct ktm_txn *txn = NULL;
+        struct ktm_id id = {1, i};
+        ok(ktm_txn_new(other.tm, &id, &txn, ERR));
+        ok(ktm_snapshot_take(txn, ERR));
+        for (unsigned word = 0; word < KTM_RM_MAX * KTM_TOKEN_WORDS; word++) {
+            uint64_t seen;
+            memcpy(&seen, (const uint8_t *)txn->snapshot.tokens + word * 8, 8);
+            cr_assert(seen == txn->snapshot.lsn || txn->snapshot.lsn < 8 * 4096);
+        }
+        cr_assert_geq(txn->snapshot.lsn, limit);
+        cr_assert_leq(ktm_snapshot_oldest(other.tm, UINT64_MAX), txn->snapshot.lsn);
+        ktm_txn_free(txn);
+    }
+    atomic_store(&stop, true);
+    (void)pthread_join(publisher, NULL);
+    handle_close(&other);
+}
