@@ -16,7 +16,7 @@ struct txfs_ref {
 };
 
 /* An object: one that the commits make, or one that was in the tree before them. */
-struct txfs_node {
+struct txfs_cnode {
     struct txfs_ref creator; /* step NULL: it was there before */
     /* Which inode it is: of an old object always, of a new one when a later commit saw it. */
     struct txfs_identity identity;
@@ -31,14 +31,14 @@ struct txfs_node {
 /* What one commit did to a path. */
 struct txfs_version {
     struct txfs_ref ref;
-    struct txfs_node *before; /* what it displaced; NULL: nothing */
+    struct txfs_cnode *before; /* what it displaced; NULL: nothing */
     bool unsure; /* `before` had unsteady changes inside, which nobody can vouch for */
 };
 
 /* A path that the commits name, and what has to stand there. */
 struct txfs_goal {
     const char *path;
-    struct txfs_node *node; /* NULL: nothing */
+    struct txfs_cnode *node; /* NULL: nothing */
     struct tx_buf versions; /* struct txfs_version; none: the object there is only amended */
     bool left;              /* a stranger's newer object stands there */
 };
@@ -49,8 +49,8 @@ struct txfs_model {
     struct txfs_unsteady *commits;
     size_t count;
     struct tx_map goals;  /* tree key -> struct txfs_goal */
-    struct tx_map inodes; /* dev, ino -> struct txfs_node of an old object */
-    struct tx_buf nodes;  /* every struct txfs_node *, for release */
+    struct tx_map inodes; /* dev, ino -> struct txfs_cnode of an old object */
+    struct tx_buf nodes;  /* every struct txfs_cnode *, for release */
     struct txfs_work work;
 };
 
@@ -78,9 +78,9 @@ static inline const struct txfs_ref *txfs_ref_at(const struct tx_buf *refs, size
 /* The goal of a path, NULL when no commit names it. */
 struct txfs_goal *txfs_model_goal(const struct txfs_model *model, const char *path);
 /* Attributes and size of the node when everything is done. */
-struct txfs_attrs txfs_node_attrs(const struct txfs_node *node);
-uint64_t txfs_node_size(const struct txfs_node *node);
-bool txfs_node_has_extents(const struct txfs_node *node);
+struct txfs_attrs txfs_cnode_attrs(const struct txfs_cnode *node);
+uint64_t txfs_cnode_size(const struct txfs_cnode *node);
+bool txfs_cnode_has_extents(const struct txfs_cnode *node);
 
 /* Make the model's work speak for this commit. */
 void txfs_model_turn(struct txfs_model *model, const struct txfs_ref *ref);
@@ -97,7 +97,7 @@ enum txfs_verdict {
     TXFS_IS,    /* the node, complete; attributes are looked at elsewhere */
 };
 enum tx_status txfs_judge(struct txfs_model *model, int dir, const char *path,
-                          const struct txio_stat *is, const struct txfs_node *node,
+                          const struct txio_stat *is, const struct txfs_cnode *node,
                           enum txfs_verdict *verdict, struct tx_error *err) TX_CHECKED;
 bool txfs_stat_is(const struct txio_stat *is, const struct txfs_identity *identity);
 
@@ -120,7 +120,7 @@ struct txfs_found {
     char path[TXFS_PATH_MAX + TXFS_SLOT_PATH_SIZE];
 };
 enum tx_status txfs_find(struct txfs_model *model, const struct txfs_goal *goal,
-                         const struct txfs_node *node, struct txfs_found *found,
+                         const struct txfs_cnode *node, struct txfs_found *found,
                          struct tx_error *err) TX_CHECKED;
 
 /* --- Moving (converge_place.c, converge_settle.c, converge_audit.c) --------------------------------- */

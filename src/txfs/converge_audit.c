@@ -10,7 +10,7 @@
 static enum tx_status kept_object(struct txfs_model *model, const struct txfs_version *version,
                                   bool *kept, struct tx_error *err)
 {
-    const struct txfs_node *before = version->before;
+    const struct txfs_cnode *before = version->before;
     char slot[TXFS_SLOT_PATH_SIZE];
     struct txio_stat is;
     enum txfs_verdict verdict;
@@ -26,7 +26,7 @@ static enum tx_status kept_object(struct txfs_model *model, const struct txfs_ve
         return TX_OK;
     }
     TX_TRY(txfs_judge(model, model->undo_dir, slot, &is, before, &verdict, err));
-    struct txfs_attrs attrs = txfs_node_attrs(before);
+    struct txfs_attrs attrs = txfs_cnode_attrs(before);
     *kept = verdict == TXFS_IS && (S_ISDIR(is.mode) || txfs_attrs_match(&is, &attrs));
     return TX_OK;
 }

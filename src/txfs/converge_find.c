@@ -12,7 +12,7 @@ enum { FIND_RETRIES_MAX = 100 };
 struct find_job {
     struct txfs_model *model;
     const struct txfs_goal *goal;
-    const struct txfs_node *node;
+    const struct txfs_cnode *node;
     struct txfs_found *found;
     struct tx_error *err;
 };
@@ -147,7 +147,7 @@ static enum tx_status try_below_displaced(struct find_job *job)
 }
 
 enum tx_status txfs_find(struct txfs_model *model, const struct txfs_goal *goal,
-                         const struct txfs_node *node, struct txfs_found *found,
+                         const struct txfs_cnode *node, struct txfs_found *found,
                          struct tx_error *err)
 {
     struct find_job job = {model, goal, node, found, err};

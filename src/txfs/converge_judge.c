@@ -64,7 +64,7 @@ static enum tx_status lay_amendment(struct txfs_model *model, const struct txfs_
 }
 
 /* What the file has to hold at [offset, offset + size). */
-static enum tx_status expected(struct txfs_model *model, const struct txfs_node *node,
+static enum tx_status expected(struct txfs_model *model, const struct txfs_cnode *node,
                                uint8_t *bytes, uint64_t offset, size_t size, struct tx_error *err)
 {
     const struct txfs_entry *entry = &node->creator.step->entry;
@@ -97,12 +97,12 @@ static bool is_torn(const uint8_t *is, const uint8_t *wanted, size_t size)
 }
 
 static enum tx_status compare_content(struct txfs_model *model, int fd, uint64_t size,
-                                      const struct txfs_node *node, enum txfs_verdict *verdict,
+                                      const struct txfs_cnode *node, enum txfs_verdict *verdict,
                                       struct tx_error *err)
 {
     TX_AUTO(tx_buf) buffer = TX_BUF_INIT;
     uint8_t *is;
-    *verdict = size == txfs_node_size(node) ? TXFS_IS : TXFS_TORN;
+    *verdict = size == txfs_cnode_size(node) ? TXFS_IS : TXFS_TORN;
     TX_TRY(tx_buf_extend(&buffer, 2 * (size_t)TXFS_COPY_SIZE, &is, err));
     uint8_t *wanted = is + TXFS_COPY_SIZE;
     for (uint64_t at = 0; at < size && *verdict != TXFS_OTHER;) {
@@ -118,13 +118,13 @@ static enum tx_status compare_content(struct txfs_model *model, int fd, uint64_t
 }
 
 static enum tx_status judge_inline(struct txfs_model *model, int dir, const char *path,
-                                   const struct txio_stat *is, const struct txfs_node *node,
+                                   const struct txio_stat *is, const struct txfs_cnode *node,
                                    enum txfs_verdict *verdict, struct tx_error *err)
 {
     struct txio *io = model->fs->io;
     bool same_inode = txfs_stat_is(is, &node->identity);
     *verdict = same_inode ? TXFS_TORN : TXFS_OTHER;
-    if (is->size > txfs_node_size(node)) {
+    if (is->size > txfs_cnode_size(node)) {
         return TX_OK;
     }
     int fd = io->ops->open(io, dir, path, TXIO_READ, 0);
@@ -145,13 +145,13 @@ static enum tx_status judge_inline(struct txfs_model *model, int dir, const char
 
 /* A staged payload was durable before the commit was, so it is whole or it is not the one. */
 static enum tx_status judge_staged(struct txfs_model *model, int dir, const char *path,
-                                   const struct txio_stat *is, const struct txfs_node *node,
+                                   const struct txio_stat *is, const struct txfs_cnode *node,
                                    enum txfs_verdict *verdict, struct tx_error *err)
 {
     const struct txfs_entry *entry = &node->creator.step->entry;
     struct tx_hash128 hash;
     *verdict = TXFS_OTHER;
-    if (txfs_node_has_extents(node)) {
+    if (txfs_cnode_has_extents(node)) {
         *verdict = txfs_stat_is(is, &node->identity) ? TXFS_IS : TXFS_OTHER;
         return TX_OK;
     }
@@ -178,7 +178,7 @@ static enum tx_status judge_symlink(struct txfs_model *model, int dir, const cha
 }
 
 enum tx_status txfs_judge(struct txfs_model *model, int dir, const char *path,
-                          const struct txio_stat *is, const struct txfs_node *node,
+                          const struct txio_stat *is, const struct txfs_cnode *node,
                           enum txfs_verdict *verdict, struct tx_error *err)
 {
     *verdict = TXFS_OTHER;

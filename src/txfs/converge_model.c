@@ -14,7 +14,7 @@ static void release_goal(void *value)
 
 void txfs_model_release(struct txfs_model *model)
 {
-    struct txfs_node **nodes = (struct txfs_node **)(void *)model->nodes.data;
+    struct txfs_cnode **nodes = (struct txfs_cnode **)(void *)model->nodes.data;
     for (size_t i = 0; i < model->nodes.size / sizeof(*nodes); i++) {
         tx_buf_release(&nodes[i]->amendments);
         tx_buf_release(&nodes[i]->displaced);
@@ -26,10 +26,10 @@ void txfs_model_release(struct txfs_model *model)
     txfs_parents_drop(&model->work.parents);
 }
 
-static enum tx_status node_new(struct txfs_model *model, struct txfs_node **node,
+static enum tx_status node_new(struct txfs_model *model, struct txfs_cnode **node,
                                struct tx_error *err)
 {
-    struct txfs_node *made = tx_alloc_zero(sizeof(*made));
+    struct txfs_cnode *made = tx_alloc_zero(sizeof(*made));
     if (made == NULL) {
         return tx_error_set(err, TX_ENOMEM, "fold commits");
     }
@@ -44,7 +44,7 @@ static enum tx_status node_new(struct txfs_model *model, struct txfs_node **node
 
 /* The node of an object of the tree; the same for all its names. */
 static enum tx_status node_old(struct txfs_model *model, const struct txfs_identity *identity,
-                               struct txfs_node **node, struct tx_error *err)
+                               struct txfs_cnode **node, struct tx_error *err)
 {
     uint64_t key[2] = {identity->dev, identity->ino};
     *node = tx_map_get(&model->inodes, key, sizeof(key));
@@ -86,7 +86,7 @@ static enum tx_status goal_of(struct txfs_model *model, const char *path, struct
     return TX_OK;
 }
 
-struct txfs_attrs txfs_node_attrs(const struct txfs_node *node)
+struct txfs_attrs txfs_cnode_attrs(const struct txfs_cnode *node)
 {
     struct txfs_attrs attrs = {.mask = 0};
     if (node->creator.step != NULL) {
@@ -99,7 +99,7 @@ struct txfs_attrs txfs_node_attrs(const struct txfs_node *node)
     return attrs;
 }
 
-uint64_t txfs_node_size(const struct txfs_node *node)
+uint64_t txfs_cnode_size(const struct txfs_cnode *node)
 {
     uint64_t size = node->creator.step != NULL ? node->creator.step->entry.size
                                                : node->identity.size;
@@ -110,7 +110,7 @@ uint64_t txfs_node_size(const struct txfs_node *node)
     return size;
 }
 
-bool txfs_node_has_extents(const struct txfs_node *node)
+bool txfs_cnode_has_extents(const struct txfs_cnode *node)
 {
     for (size_t i = 0; i < txfs_ref_count(&node->amendments); i++) {
         if (txfs_ref_at(&node->amendments, i)->step->entry.payload == TXFS_PAYLOAD_EXTENTS) {
@@ -120,7 +120,7 @@ bool txfs_node_has_extents(const struct txfs_node *node)
     return false;
 }
 
-static uint32_t type_of(const struct txfs_node *node)
+static uint32_t type_of(const struct txfs_cnode *node)
 {
     switch (node->creator.step->entry.kind) {
     case TXFS_CHANGE_DIRECTORY:
@@ -135,7 +135,7 @@ static uint32_t type_of(const struct txfs_node *node)
 }
 
 /* Is this what a later commit saw of the node? If not, a stranger replaced it in between. */
-static bool was_seen_as(struct txfs_node *node, const struct txfs_identity *seen)
+static bool was_seen_as(struct txfs_cnode *node, const struct txfs_identity *seen)
 {
     if (node->creator.step == NULL || node->identity.existed) {
         return txfs_identity_same_object(&node->identity, seen);
@@ -143,9 +143,9 @@ static bool was_seen_as(struct txfs_node *node, const struct txfs_identity *seen
     if ((seen->mode & S_IFMT) != type_of(node)) {
         return false;
     }
-    struct txfs_attrs attrs = txfs_node_attrs(node);
+    struct txfs_attrs attrs = txfs_cnode_attrs(node);
     bool file = S_ISREG(seen->mode);
-    if (file && (seen->size != txfs_node_size(node) || seen->mtime_ns != attrs.mtime_ns)) {
+    if (file && (seen->size != txfs_cnode_size(node) || seen->mtime_ns != attrs.mtime_ns)) {
         return false;
     }
     node->identity = *seen;
@@ -153,8 +153,8 @@ static bool was_seen_as(struct txfs_node *node, const struct txfs_identity *seen
 }
 
 /* The node that a step met at its path, `now` being the one the earlier commits left there. */
-static enum tx_status met(struct txfs_model *model, struct txfs_node *now,
-                          const struct txfs_identity *seen, struct txfs_node **node,
+static enum tx_status met(struct txfs_model *model, struct txfs_cnode *now,
+                          const struct txfs_identity *seen, struct txfs_cnode **node,
                           struct tx_error *err)
 {
     *node = NULL;
@@ -192,7 +192,7 @@ static bool void_below(struct txfs_model *model, const char *path)
 }
 
 static enum tx_status placed_node(struct txfs_model *model, const struct txfs_ref *ref,
-                                  struct txfs_node **node, struct tx_error *err)
+                                  struct txfs_cnode **node, struct tx_error *err)
 {
     const struct txfs_entry *entry = &ref->step->entry;
     *node = NULL;
@@ -223,7 +223,7 @@ static enum tx_status add_displacing(struct txfs_model *model, const struct txfs
 {
     const struct txfs_entry *entry = &ref->step->entry;
     struct txfs_goal *goal;
-    struct txfs_node *node;
+    struct txfs_cnode *node;
     struct txfs_version version = {.ref = *ref};
     version.unsure = void_below(model, entry->path);
     TX_TRY(goal_of(model, entry->path, &goal, err));

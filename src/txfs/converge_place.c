@@ -185,7 +185,7 @@ static enum tx_status fetch(struct txfs_model *model, const struct txfs_found *f
 static enum tx_status obtain(struct txfs_model *model, struct txfs_goal *goal,
                              char slot[TXFS_SLOT_PATH_SIZE], bool *got, struct tx_error *err)
 {
-    struct txfs_node *node = goal->node;
+    struct txfs_cnode *node = goal->node;
     struct txfs_found found;
     TX_TRY(txfs_find(model, goal, node, &found, err));
     *got = true;

@@ -10,7 +10,7 @@
 
 #include "txfs/converge.h"
 
-static enum tx_status write_extents(struct txfs_model *model, const struct txfs_node *node,
+static enum tx_status write_extents(struct txfs_model *model, const struct txfs_cnode *node,
                                     struct tx_error *err)
 {
     for (size_t i = 0; i < txfs_ref_count(&node->amendments); i++) {
@@ -59,7 +59,7 @@ static void know_entry(struct known *known, const struct txfs_entry *entry)
     know_identity(known, &entry->source);
 }
 
-static bool is_known(const struct txfs_model *model, const struct txfs_node *node,
+static bool is_known(const struct txfs_model *model, const struct txfs_cnode *node,
                      const struct txio_stat *is)
 {
     const struct txfs_publisher *publisher = model->fs->publisher;
@@ -79,10 +79,10 @@ static bool is_known(const struct txfs_model *model, const struct txfs_node *nod
     return known.mode && known.owner;
 }
 
-static enum tx_status set_attributes(struct txfs_model *model, struct txfs_node *node,
+static enum tx_status set_attributes(struct txfs_model *model, struct txfs_cnode *node,
                                      struct tx_error *err)
 {
-    struct txfs_attrs attrs = txfs_node_attrs(node);
+    struct txfs_attrs attrs = txfs_cnode_attrs(node);
     struct txio_stat is;
     if (attrs.mask == 0) {
         return TX_OK;
@@ -116,7 +116,7 @@ enum settle_pass { SETTLE_CONTENTS, SETTLE_FILES, SETTLE_DIRECTORIES };
 static enum tx_status settle_goal(struct txfs_model *model, struct txfs_goal *goal,
                                   enum settle_pass pass, struct tx_error *err)
 {
-    struct txfs_node *node = goal->node;
+    struct txfs_cnode *node = goal->node;
     struct txio_stat is;
     int result;
     if (node == NULL || (node->home != NULL && strcmp(node->home, goal->path) != 0)) {

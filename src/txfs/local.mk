@@ -39,6 +39,7 @@ libtx_fs_la_SOURCES = \
 # Publishing: carrying out commits, recovery, the steady point, old versions.
 libtx_fs_la_SOURCES += \
 	src/txfs/converge.h \
+	src/txfs/past.h \
 	src/txfs/publish_internal.h \
 	src/txfs/publish_steps.h \
 	src/txfs/saved_format.h \
@@ -55,6 +56,7 @@ libtx_fs_la_SOURCES += \
 	src/txfs/kept_walk.c \
 	src/txfs/object_attr.c \
 	src/txfs/object_content.c \
+	src/txfs/past.c \
 	src/txfs/place.c \
 	src/txfs/publish_amend.c \
 	src/txfs/publish_steps.c \
@@ -66,6 +68,9 @@ libtx_fs_la_SOURCES += \
 	src/txfs/steady_mark.c \
 	src/txfs/steps.c \
 	src/txfs/sums.c \
+	src/txfs/superseded.c \
+	src/txfs/superseded_amended.c \
+	src/txfs/superseded_below.c \
 	src/txfs/txfs_check.c \
 	src/txfs/txfs_foreign.c \
 	src/txfs/txfs_history.c \

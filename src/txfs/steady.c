@@ -142,11 +142,13 @@ static enum tx_status sync_few(struct txfs *fs, const tx_lsn *lsns, size_t count
  * late are told to them. */
 static enum tx_status sync_all(struct txfs *fs, struct tx_error *err)
 {
-    struct txio_stat stat;
-    TX_TRY(txio_stat_fd(fs->io, fs->store_dir, &stat, err));
+    struct txio_stat root;
+    struct txio_stat store;
+    TX_TRY(txio_stat_fd(fs->io, fs->root_dir, &root, err));
+    TX_TRY(txio_stat_fd(fs->io, fs->store_dir, &store, err));
     int result = fs->io->ops->syncfs(fs->io, fs->root_dir);
     /* Crash here: the old mark; recovery converges to commits that are durable already. */
-    if (result == 0 && stat.dev != fs->root_dev) {
+    if (result == 0 && store.dev != root.dev) {
         result = fs->io->ops->syncfs(fs->io, fs->store_dir);
     }
     return result < 0 ? tx_error_os(err, -result, "sync the file system of the tree") : TX_OK;

@@ -57,7 +57,7 @@ static enum tx_status add_entry(struct tx_map *map, struct tx_buf *all, uint32_t
     struct txfs_tree_key key;
     TX_TRY(txfs_entry_decode(change, &step.entry, err));
     txfs_tree_key_set(&key, step.entry.path);
-    if (txfs_entry_displaces(&step.entry) && !(step.entry.flags & TXFS_ENTRY_SAME)) {
+    if (!(step.entry.flags & TXFS_ENTRY_SAME)) {
         void_below(map, &key);
     }
     TX_TRY(tx_buf_append(all, &step, sizeof(step), err));
