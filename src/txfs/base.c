@@ -181,9 +181,11 @@ enum tx_status txfs_base_visit(struct txfs_view *view, const char *real, bool *e
     for (;;) {
         TX_AUTO(txfs_base) base = {.dir = -1};
         tx_lsn decided = ktm_decided(view->tm);
+        /* A commit already decided may be carried out while we look. */
+        bool quiet = ktm_published(view->tm) >= decided;
         bool found = false;
         enum tx_status status = visit_once(view, real, &base, &found, fn, arg, err);
-        bool holds = ktm_decided(view->tm) == decided;
+        bool holds = quiet && ktm_decided(view->tm) == decided;
         if (!holds && status != TX_ENOMEM) {
             TX_TRY(still_holds(view, real, &base.old, &holds, err));
         }
