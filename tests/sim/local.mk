@@ -40,4 +40,30 @@ tests_sim_sim_self_SOURCES = \
 tests_sim_sim_self_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_sim_sim_self_LDADD = libtx_sim.la $(UNIT_IO_LIBS) $(CRITERION_LIBS)
 
+# The log alone, and whole stores, cut at every point.
+sim_tests += tests/sim/crash_log
+tests_sim_crash_log_SOURCES = tests/sim/test_crash_log.c
+tests_sim_crash_log_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+tests_sim_crash_log_LDADD = libtx_sim.la $(UNIT_LOG_LIBS) $(CRITERION_LIBS)
+
+sim_tests += tests/sim/sim_crash
+tests_sim_sim_crash_SOURCES = \
+	tests/sim/crash.h \
+	tests/sim/crash_case.c \
+	tests/sim/crash_check.c \
+	tests/sim/crash_internal.h \
+	tests/sim/crash_main.c \
+	tests/sim/crash_run.c \
+	tests/sim/crash_set.c \
+	tests/sim/crash_state.c \
+	tests/sim/crash_state.h \
+	tests/sim/crash_verify.c \
+	tests/sim/workloads.c \
+	tests/sim/workloads.h \
+	tests/sim/workloads_files.c \
+	tests/sim/workloads_random.c \
+	tests/sim/workloads_registry.c \
+	tests/sim/workloads_store.c
+tests_sim_sim_crash_LDADD = libtx_sim.la $(UNIT_STORE_LIBS)
+
 EXTRA_DIST += tests/sim/README.md
