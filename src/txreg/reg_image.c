@@ -5,10 +5,11 @@
  * Both slots say the same when nothing is going on, so that one damaged slot loses nothing. A
  * steady point is made in this order, each step forced before the next begins:
  *
- *     data pages | slot 0 | slot 1 (not forced: the next steady point begins with a force)
+ *     data pages | slot 0 | slot 1
  *
- * So whatever slot 1 says is durable before slot 0 is written, and when slot 0 is torn, slot 1
- * holds the steady point before, whose log has not been trimmed yet.
+ * When slot 0 is torn, slot 1 holds the steady point before, whose log has not been trimmed yet;
+ * before the log is trimmed both hold the new one. So a slot that is older than the log is never
+ * the one to be read.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -213,8 +214,9 @@ enum tx_status reg_rm_steady(void *rm, tx_lsn lsn, const uint8_t token[KTM_TOKEN
     if (reg->shared != NULL) {
         reg_ring_set_steady(reg->shared, lsn);
     }
+    TX_TRY(write_slot(reg, &slot, 1, err));
     /* Crash here: slot 0 counts, slot 1 is old, torn or new. */
-    return write_slot(reg, &slot, 1, err);
+    return txio_datasync(reg->io, reg->fd, REG_IMAGE_PATH, err);
 }
 
 enum tx_status reg_rm_trim(void *rm, tx_lsn lsn, tx_lsn oldest, struct tx_error *err)
