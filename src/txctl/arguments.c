@@ -226,7 +226,9 @@ static enum tx_status take_command(struct scan *scan, const char *word)
     for (size_t i = 0; txctl_commands[i]; i++) {
         if (strcmp(txctl_commands[i]->verb, verb) == 0) {
             scan->arguments->command = txctl_commands[i];
-            return TX_OK;
+            return (txctl_commands[i]->flags & TXCTL_LATER) == 0
+                       ? TX_OK
+                       : txctl_usage(scan->err, "not in this version");
         }
     }
     return txctl_usage(scan->err, "unknown command \"%s\"; try: txctl help", verb);

@@ -93,7 +93,7 @@ enum tx_status txctl_store(struct txctl_context *context, struct txstore **store
 
 static bool changes(const struct txctl_context *context)
 {
-    return (context->command->flags & TXCTL_CHANGES) != 0 || context->script;
+    return context->script || (context->command->flags & TXCTL_CHANGES) != 0;
 }
 
 static enum tx_status attach(struct txctl_context *context, struct tx_error *err)
@@ -172,9 +172,6 @@ enum tx_status txctl_run(struct txctl_context *context, const struct txctl_argum
     context->command = command;
     free(context->subject);
     context->subject = NULL;
-    if ((command->flags & TXCTL_LATER) != 0) {
-        return txctl_usage(err, "not in this version");
-    }
     if (context->script && (command->flags & TXCTL_NO_SCRIPT) != 0) {
         return txctl_usage(err, "has no place in a script, which is one transaction");
     }
@@ -184,6 +181,42 @@ enum tx_status txctl_run(struct txctl_context *context, const struct txctl_argum
                            command->usage[0] != '\0' ? command->usage : "none");
     }
     return command->run(context, arguments, err);
+}
+
+static void print_result(const struct txctl_context *context, json_t *object, const char *text)
+{
+    if (context->globals.json && object) {
+        txctl_json_print(object);
+    } else {
+        json_decref(object);
+        fputs(text && !context->globals.json ? text : "", stdout);
+    }
+}
+
+void txctl_result(struct txctl_context *context, json_t *object, char *text)
+{
+    if (context->script) {
+        print_result(context, object, text); /* the commit comes much later, if at all */
+        free(text);
+    } else {
+        context->result = object;
+        context->result_text = text;
+    }
+}
+
+/* The commit's LSN is a result by itself. */
+static void finish_result(struct txctl_context *context, enum tx_status status)
+{
+    if (context->lsn != 0 && context->globals.json) {
+        context->result = context->result ? context->result : txctl_json_new();
+        json_object_set_new(context->result, "lsn", json_integer((json_int_t)context->lsn));
+    }
+    if (status == TX_OK && context->result) {
+        print_result(context, context->result, context->result_text);
+    } else {
+        json_decref(context->result);
+    }
+    context->result = NULL;
 }
 
 static enum tx_status end_own(struct txctl_context *context, enum tx_status status,
@@ -227,12 +260,16 @@ enum tx_status txctl_end(struct txctl_context *context, enum tx_status status,
                                                     : end_attached(context, status, err);
         context->txn = NULL;
     }
+    finish_result(context, status);
     if (context->store && txstore_close(context->store, &second) != TX_OK) {
         txctl_say(context, "%s (nothing that was committed is lost)", second.text);
     }
     context->store = NULL;
     if (context->kept_file && (status == TX_OK || status == TX_ENOCHANGE)) {
-        (void)remove(context->kept_file); /* a leftover in TMPDIR at worst */
+        /* File and directory are ours; a leftover in TMPDIR at worst. */
+        (void)remove(context->kept_file);
+        *strrchr(context->kept_file, '/') = '\0';
+        (void)remove(context->kept_file);
     } else if (context->kept_file) {
         txctl_say(context, "the edited text is in %s", context->kept_file);
     }

@@ -87,5 +87,6 @@ int main(int argc, char **argv)
     txctl_arguments_release(&arguments);
     free(context.subject);
     free(context.kept_file);
+    free(context.result_text);
     return (int)code;
 }

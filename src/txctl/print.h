@@ -10,8 +10,6 @@
 #ifndef TXCTL_PRINT_H
 #define TXCTL_PRINT_H
 
-#include <jansson.h>
-
 #include "txctl/txctl_internal.h"
 
 enum txctl_kind {
@@ -69,7 +67,7 @@ json_t *txctl_json_bytes(const char *text, size_t size);
 json_t *txctl_json_name(const char *name);
 json_t *txctl_json_time(int64_t ns);
 
-/* --- Names (names.c) ---------------------------------------------------------------------------------- */
+/* --- Names (names.c) -------------------------------------------------------------------------- */
 
 /* How bytes of somebody else are shown. */
 enum txctl_escape {
@@ -93,7 +91,7 @@ int txctl_line_end(const struct txctl_context *context);
 bool txctl_stdout_is_terminal(void);
 bool txctl_wants_color(const struct txctl_context *context);
 
-/* --- base64 (base64.c) -------------------------------------------------------------------------------- */
+/* --- base64 (base64.c) ------------------------------------------------------------------------ */
 
 char *txctl_base64(const void *data, size_t size); /* malloc'd */
 /* malloc'd; NULL when the text is no base64. */

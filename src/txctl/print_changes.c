@@ -9,7 +9,7 @@
 #define TEXT_SIZE_MAX (1u << 20) /* larger contents are not compared line by line */
 #define DATA_SHOWN_MAX 400       /* bytes of a value's text */
 
-/* --- Files ------------------------------------------------------------------------------------------- */
+/* --- Files ------------------------------------------------------------------------------------ */
 
 static void put_details(const struct txfs_change *entry)
 {
@@ -108,7 +108,7 @@ static void put_file_diff(const struct txctl_compare *compare,
     }
 }
 
-/* --- The registry ------------------------------------------------------------------------------------ */
+/* --- The registry ----------------------------------------------------------------------------- */
 
 static void put_value_line(const struct txctl_context *context, char mark, const char *key,
                            const char *name, uint32_t type, const uint8_t *data, size_t size)

@@ -52,7 +52,7 @@ enum tx_status txctl_utf16_of(const char *text, size_t size, struct txctl_bytes 
 /* Units up to `count`; appended to `out`. A lone surrogate becomes three bytes (WTF-8). */
 void txctl_put_utf16(FILE *out, const uint8_t *data, size_t count);
 
-/* --- Walking keys (reg_walk.c) ------------------------------------------------------------------------- */
+/* --- Walking keys (reg_walk.c) ---------------------------------------------------------------- */
 
 /* The names of the keys directly below `key`. */
 enum tx_status txctl_reg_subkeys(struct ktm_txn *txn, const char *key, struct txctl_names *names,

@@ -104,5 +104,6 @@ enum tx_status txctl_time(const char *text, int64_t *ns, struct tx_error *err)
             }
         }
     }
-    return txctl_usage(err, "\"%s\" is no time; \"2026-01-31 12:00:00\", \"@1700000000\" are", text);
+    return txctl_usage(err, "\"%s\" is no time; \"2026-01-31 12:00:00\", \"@1700000000\" are",
+                       text);
 }

@@ -9,11 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <jansson.h>
 #include <txkit/txkit.h>
 
 #include "txctl/exit_codes.h"
 
-/* --- Leaving a scope ------------------------------------------------------------------------------ */
+/* --- Leaving a scope -------------------------------------------------------------------------- */
 
 #define TRY(call)                                                                                  \
     do {                                                                                           \
@@ -30,7 +31,7 @@ static inline void txctl_text_auto(char **text)
 #define AUTO_TEXT __attribute__((cleanup(txctl_text_auto))) char *
 #define AUTO_BUF __attribute__((cleanup(tx_buf_release))) struct tx_buf
 
-/* --- Memory (memory.c): without it txctl ends with exit code 1, which is safe at any moment -------- */
+/* --- Memory (memory.c): without it txctl ends with exit code 1, which is safe at any moment --- */
 
 void *txctl_alloc(size_t size); /* zeroed */
 void *txctl_grow(void *memory, size_t count, size_t size);
@@ -40,7 +41,7 @@ char *txctl_text(const char *format, ...) TX_PRINTF(1, 2);
 void txctl_stream_end(FILE *stream);
 FILE *txctl_stream(char **text, size_t *size);
 
-/* --- Commands -------------------------------------------------------------------------------------- */
+/* --- Commands --------------------------------------------------------------------------------- */
 
 struct txctl_option {
     const char *name; /* without the dashes; NULL ends a list */
@@ -118,7 +119,7 @@ bool txctl_has(const struct txctl_arguments *arguments, const char *option);
 /* Set the text of a wrong use (exit code 2). */
 enum tx_status txctl_usage(struct tx_error *err, const char *format, ...) TX_PRINTF(2, 3);
 
-/* --- Context (context.c) --------------------------------------------------------------------------- */
+/* --- Context (context.c) ---------------------------------------------------------------------- */
 
 enum txctl_txn_kind {
     TXCTL_TXN_OWN,      /* begun for this command */
@@ -138,6 +139,8 @@ struct txctl_context {
     bool marked;  /* the attached transaction has the mark to go back to */
     tx_lsn lsn;   /* of the own transaction's commit; 0: none */
     char *kept_file; /* to be removed when all went well, else named to the user */
+    json_t *result;  /* of a command that changes: printed when its commit has succeeded */
+    char *result_text;
 };
 
 /* Name what the command works on; a copy is kept. */
@@ -150,21 +153,23 @@ enum tx_status txctl_store(struct txctl_context *context, struct txstore **store
 /* The transaction to read or change through. */
 enum tx_status txctl_txn(struct txctl_context *context, struct ktm_txn **txn,
                          struct tx_error *err) TX_CHECKED;
-/* Start this command's own transaction anew (after one that was ended by hand). */
+/* Say what a changing command did, once that is durable. Takes both. */
+void txctl_result(struct txctl_context *context, json_t *object, char *text);
+/* Check the arguments and run the command. */
 enum tx_status txctl_run(struct txctl_context *context, const struct txctl_arguments *arguments,
                          struct tx_error *err) TX_CHECKED;
-/* Commit, save or drop the transaction as `status` tells, close the store. */
+/* Commit, save or drop the transaction as `status` tells, close the store, print the result. */
 enum tx_status txctl_end(struct txctl_context *context, enum tx_status status,
                          struct tx_error *err) TX_CHECKED;
 
-/* --- Words to people (complain.c) ------------------------------------------------------------------- */
+/* --- Words to people (complain.c) ------------------------------------------------------------- */
 
 void txctl_complain(const struct txctl_context *context, enum tx_status status,
                     const struct tx_error *err);
 /* One line "txctl: ..." on stderr unless --quiet. */
 void txctl_say(const struct txctl_context *context, const char *format, ...) TX_PRINTF(2, 3);
 
-/* --- Small texts (number_text.c, time_text.c, mode_text.c) ------------------------------------------- */
+/* --- Small texts (number_text.c, time_text.c, mode_text.c) ------------------------------------ */
 
 /* "10", "64K", "1M", "2G": powers of 1024. */
 enum tx_status txctl_size(const char *text, uint64_t *size, struct tx_error *err) TX_CHECKED;
@@ -186,7 +191,7 @@ const char *txctl_mode_text(uint32_t mode, char text[TXCTL_MODE_TEXT]); /* "-rwx
 enum tx_status txctl_mode(const char *text, uint32_t mode, uint32_t *result,
                           struct tx_error *err) TX_CHECKED;
 
-/* --- Scripts (quote.c) ------------------------------------------------------------------------------- */
+/* --- Scripts (quote.c) ------------------------------------------------------------------------ */
 
 /* Read the next command of a script, shell-like. *count 0 at the end. *line: in, lines read so far;
  * out, also. *start is the line on which the command begins. Words are malloc'd, also the array. */
@@ -194,7 +199,7 @@ enum tx_status txctl_read_words(FILE *script, unsigned *line, unsigned *start, c
                                 int *count, struct tx_error *err) TX_CHECKED;
 void txctl_words_free(char **words, int count);
 
-/* --- Work that may take long (progress.c) ------------------------------------------------------------ */
+/* --- Work that may take long (progress.c) ----------------------------------------------------- */
 
 struct txctl_progress {
     const struct txctl_context *context;
@@ -211,7 +216,7 @@ void txctl_progress_end(struct txctl_progress *progress);
 /* A bar would be shown: worth counting beforehand. */
 bool txctl_progress_wanted(const struct txctl_context *context);
 
-/* --- File contents (file_copy.c) --------------------------------------------------------------------- */
+/* --- File contents (file_copy.c) -------------------------------------------------------------- */
 
 #define TXCTL_CHUNK_SIZE 262144u
 
@@ -223,13 +228,13 @@ enum tx_status txctl_copy_out(struct txctl_context *context, struct ktm_txn *txn
 enum tx_status txctl_copy_inside(struct txctl_context *context, struct ktm_txn *txn,
                                  const char *from, const char *to, uint32_t mode,
                                  struct tx_error *err) TX_CHECKED;
-/* `path`, or `path`/basename of `source` when `path` is a directory of the transaction. malloc'd. */
+/* `path`, or `path`/basename of `source` when `path` is a directory. malloc'd. */
 enum tx_status txctl_target(struct ktm_txn *txn, const char *source, const char *path,
                             char **target, struct tx_error *err) TX_CHECKED;
 const char *txctl_basename(const char *path);
 char *txctl_join(const char *directory, const char *name);
 
-/* --- Lists of names ------------------------------------------------------------------------------------ */
+/* --- Lists of names --------------------------------------------------------------------------- */
 
 struct txctl_name {
     char *name;
