@@ -30,10 +30,8 @@ static int fail(enum tx_status status, const struct tx_error *err)
 static void show_progress(void *arg, const struct tximport_progress *progress)
 {
     (void)arg;
-    if (isatty(STDERR_FILENO)) {
-        fprintf(stderr, "\r%llu objects, %llu KiB\033[K", (unsigned long long)progress->entries,
-                (unsigned long long)(progress->bytes >> 10));
-    }
+    fprintf(stderr, "\r%llu objects, %llu KiB\033[K", (unsigned long long)progress->entries,
+            (unsigned long long)(progress->bytes >> 10));
 }
 
 static enum tx_status install_value(struct ktm_txn *txn, char *line, struct tx_error *err)
@@ -96,7 +94,7 @@ static enum tx_status install(struct ktm_txn *txn, const char *patch, const char
                               struct tximport_counts *counts, struct tx_error *err)
 {
     struct tximport_options options = {.flags = TXIMPORT_MIRROR | TXIMPORT_SETID,
-                                       .progress = show_progress};
+                                       .progress = isatty(STDERR_FILENO) ? show_progress : NULL};
     struct stat stat_of_patch;
     if (stat(patch, &stat_of_patch) != 0) {
         return tx_error_os(err, errno, "open \"%s\"", patch);

@@ -146,7 +146,7 @@ static enum tx_status content_whole(struct import_sink *sink, const char *path,
     TX_AUTO(tx_buf) content = TX_BUF_INIT;
     uint8_t *at = NULL;
     size_t filled = 0;
-    TX_TRY(tx_buf_extend(&content, (size_t)entry->size + 1, &at, err));
+    TX_TRY(tx_buf_extend(&content, (size_t)entry->size, &at, err));
     for (size_t done = 1; done > 0 && filled < content.size; filled += done) {
         TX_TRY(entry->read(entry->arg, at + filled, content.size - filled, &done, err));
     }
