@@ -42,6 +42,7 @@ libtx_fs_la_SOURCES += \
 	src/txfs/past.h \
 	src/txfs/publish_internal.h \
 	src/txfs/publish_steps.h \
+	src/txfs/revert.h \
 	src/txfs/saved_format.h \
 	src/txfs/sums_format.h \
 	src/txfs/undo_changes.h \
@@ -61,6 +62,8 @@ libtx_fs_la_SOURCES += \
 	src/txfs/publish_amend.c \
 	src/txfs/publish_steps.c \
 	src/txfs/publisher.c \
+	src/txfs/revert_restore.c \
+	src/txfs/revert_verify.c \
 	src/txfs/saved.c \
 	src/txfs/saved_read.c \
 	src/txfs/slot.c \
@@ -76,6 +79,7 @@ libtx_fs_la_SOURCES += \
 	src/txfs/txfs_history.c \
 	src/txfs/txfs_recover.c \
 	src/txfs/txfs_redo.c \
+	src/txfs/txfs_revert.c \
 	src/txfs/txfs_trim.c \
 	src/txfs/undo_changes.c \
 	src/txfs/undo_changes_read.c

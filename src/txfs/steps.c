@@ -34,7 +34,7 @@ bool txfs_entry_amends(const struct txfs_entry *entry)
         return true;
     case TXFS_CHANGE_MOVED:
         return entry->mask != 0 || entry->extent_count > 0 ||
-               entry->payload == TXFS_PAYLOAD_EXTENTS;
+               entry->payload == TXFS_PAYLOAD_EXTENTS || entry->payload == TXFS_PAYLOAD_HASH;
     default:
         return false;
     }
