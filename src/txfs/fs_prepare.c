@@ -105,18 +105,7 @@ static enum tx_status sync_each(struct txfs_view *view, int dir, struct tx_error
     return txio_sync(view->fs->io, dir, "the names of staged files", err);
 }
 
-/* The directory tx/ itself has the name of ours. */
-static enum tx_status sync_staging_name(struct txfs_view *view, struct tx_error *err)
-{
-    struct txio *io = view->fs->io;
-    int fd;
-    TX_TRY(txio_open(io, view->fs->store_dir, "tx", TXIO_DIRECTORY, 0, &fd, err));
-    /* Crash here: nothing is logged yet; recovery removes all of tx/<id>/. */
-    enum tx_status status = txio_sync(io, fd, "tx/", err);
-    (void)io->ops->close(io, fd); /* read only */
-    return status;
-}
-
+/* The name of tx/<id>/ itself is the manager's to sync. */
 static enum tx_status make_staged_durable(struct txfs_view *view, struct tx_error *err)
 {
     struct txio *io = view->fs->io;
@@ -128,7 +117,6 @@ static enum tx_status make_staged_durable(struct txfs_view *view, struct tx_erro
     TX_TRY(ktm_txn_staging(view->txn, &dir, err));
     if (count <= SYNC_EACH_MAX) {
         TX_TRY(sync_each(view, dir, err));
-        TX_TRY(sync_staging_name(view, err));
     } else {
         /* Crash here: nothing is logged yet; recovery removes all of tx/<id>/. */
         int got = io->ops->syncfs(io, dir);

@@ -68,7 +68,7 @@ enum tx_status txfs_mkdir_parents(struct ktm_txn *txn, const char *path, uint32_
         TX_TRY(txfs_resolve(view, clean, TXFS_LAST_IS_FOLLOWED, canonical, NULL, err));
         TX_TRY(txfs_lookup(view, canonical, &object, err));
         if (object.kind == TXFS_OBJECT_ABSENT) {
-            TX_TRY(txfs_mkdir(txn, canonical, mode, err));
+            TX_TRY(txfs_mkdir(txn, clean, mode, err)); /* not through a link that dangles */
         } else if (!S_ISDIR(object.stat.mode)) {
             return txfs_refuse(err, TX_ENOTDIR, clean, "not a directory");
         }

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: MIT */
+/* Open files: both ways to change one, limits, and handles while the view changes. */
+#include "fs_fixture.h"
+
+static struct txfs_file *open_file(struct fs_fixture *fixture, struct ktm_txn *txn,
+                                   const char *path, unsigned flags)
+{
+    struct fs_fixture f = *fixture;
+    struct txfs_file *file = NULL;
+    must(txfs_open(txn, path, flags, 0644, &file, &f.err));
+    return file;
+}
+
+static void write_text(struct fs_fixture *fixture, struct txfs_file *file, const char *text,
+                       uint64_t offset)
+{
+    struct fs_fixture f = *fixture;
+    must(txfs_pwrite(file, text, strlen(text), offset, &f.err));
+}
+
+static bool shows(struct txfs_file *file, const char *text)
+{
+    char data[256];
+    size_t size;
+    return txfs_pread(file, data, sizeof data, 0, &size, NULL) == TX_OK &&
+           size == strlen(text) && memcmp(data, text, size) == 0;
+}
+
+Test(txfs_file, a_replacement_shows_when_it_is_closed)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_file(f.root, "a", "old");
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txfs_file *file = open_file(&f, txn, "a", TXFS_WRITE | TXFS_CREATE | TXFS_TRUNCATE);
+    write_text(&f, file, "new", 0);
+    cr_assert(fs_file_is(&f, txn, "a", "old"));
+    cr_assert(shows(file, "new"));
+    must(txfs_close(file, &f.err));
+    cr_assert(fs_file_is(&f, txn, "a", "new"));
+    cr_assert(file_is(f.root, "a", "old"));
+    struct txfs_change change;
+    cr_assert_eq(fs_last_kind(txn, "a", &change), TXFS_CHANGE_FILE);
+    ktm_rollback(txn);
+}
+
+Test(txfs_file, an_update_changes_only_its_extents)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_file(f.root, "a", "0123456789");
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txfs_file *file = open_file(&f, txn, "a", TXFS_WRITE);
+    write_text(&f, file, "AB", 2);
+    write_text(&f, file, "CD", 3);
+    write_text(&f, file, "!", 12);
+    must(txfs_close(file, &f.err));
+    file = open_file(&f, txn, "a", TXFS_READ);
+    char data[16];
+    size_t size;
+    must(txfs_read(file, data, sizeof data, &size, &f.err));
+    cr_assert_eq(size, 13u);
+    cr_assert_eq(memcmp(data, "01ACD56789\0\0!", 13), 0);
+    txfs_abandon(file);
+    struct txfs_change change;
+    cr_assert_eq(fs_last_kind(txn, "a", &change), TXFS_CHANGE_EXTENTS);
+    cr_assert_eq(change.changed_bytes, 4u); /* overlapping writes travel once */
+    ktm_rollback(txn);
+}
+
+Test(txfs_file, a_second_update_adds_to_the_first)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_with(8, 0);
+    make_file(f.root, "a", "0123456789");
+    struct ktm_txn *txn = fs_begin(&f);
+    for (int i = 0; i < 10; i++) { /* beyond the inline limit: the extents go to a staged file */
+        struct txfs_file *file = open_file(&f, txn, "a", TXFS_WRITE);
+        char text[2] = {(char)('a' + i), '\0'};
+        write_text(&f, file, text, (uint64_t)i);
+        must(txfs_close(file, &f.err));
+    }
+    cr_assert(fs_file_is(&f, txn, "a", "abcdefghij"));
+    ktm_rollback(txn);
+}
+
+Test(txfs_file, two_writers_of_one_file_both_count)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_file(f.root, "a", "0123456789");
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txfs_file *one = open_file(&f, txn, "a", TXFS_WRITE);
+    struct txfs_file *two = open_file(&f, txn, "a", TXFS_WRITE);
+    write_text(&f, one, "A", 0);
+    write_text(&f, two, "B", 9);
+    must(txfs_close(one, &f.err));
+    must(txfs_close(two, &f.err));
+    cr_assert(fs_file_is(&f, txn, "a", "A12345678B"));
+    one = open_file(&f, txn, "a", TXFS_WRITE);
+    two = open_file(&f, txn, "a", TXFS_WRITE);
+    write_text(&f, one, "more", 10);
+    must(txfs_ftruncate(two, 3, &f.err));
+    must(txfs_close(one, &f.err));
+    must(txfs_close(two, &f.err));
+    cr_assert(fs_file_is(&f, txn, "a", "A12"));
+    ktm_rollback(txn);
+}
+
+Test(txfs_file, cutting_and_growing_leaves_zeros)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_file(f.root, "base", "0123456789");
+    struct ktm_txn *txn = fs_begin(&f);
+    fs_put(&f, txn, "own", "0123456789");
+    static const char *const paths[] = {"base", "own"};
+    for (int i = 0; i < 2; i++) {
+        struct txfs_file *file = open_file(&f, txn, paths[i], TXFS_WRITE);
+        must(txfs_ftruncate(file, 3, &f.err));
+        must(txfs_ftruncate(file, 6, &f.err));
+        write_text(&f, file, "x", 4);
+        cr_assert_eq(txfs_size(file), 6u);
+        must(txfs_close(file, &f.err));
+        char data[16];
+        size_t size;
+        file = open_file(&f, txn, paths[i], TXFS_READ);
+        must(txfs_pread(file, data, sizeof data, 0, &size, &f.err));
+        cr_assert_eq(size, 6u);
+        cr_assert_eq(memcmp(data, "012\0x\0", 6), 0, "%s", paths[i]);
+        txfs_abandon(file);
+    }
+    ktm_rollback(txn);
+}
+
+Test(txfs_file, abandoning_forgets)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_file(f.root, "a", "old");
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txfs_file *file = open_file(&f, txn, "a", TXFS_WRITE | TXFS_TRUNCATE);
+    write_text(&f, file, "new", 0);
+    txfs_abandon(file);
+    file = open_file(&f, txn, "b", TXFS_WRITE | TXFS_CREATE);
+    txfs_abandon(file);
+    cr_assert(fs_file_is(&f, txn, "a", "old"));
+    cr_assert_not(fs_exists(&f, txn, "b"));
+    cr_assert_eq(ktm_txn_entries(txn).left, 0u);
+    ktm_rollback(txn);
+}
+
+/* Where the content of the last entry of "a" is: 'i'nline or 's'taged. */
+static char route_of(struct ktm_txn *txn)
+{
+    struct txfs_change change;
+    cr_assert_eq(fs_last_kind(txn, "a", &change), TXFS_CHANGE_FILE);
+    return change.content != NULL ? 'i' : 's';
+}
+
+Test(txfs_file, contents_are_staged_beyond_the_inline_limit)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_with(1000, 0);
+    static char data[1001];
+    struct ktm_txn *txn = fs_begin(&f);
+    for (size_t size = 999; size <= 1001; size++) {
+        memset(data, 'a', size);
+        must(txfs_put(txn, "a", data, size, NULL, &f.err));
+        cr_assert_eq(route_of(txn), size <= 1000 ? 'i' : 's', "%zu", size);
+        struct txfs_file *file = open_file(&f, txn, "a", TXFS_READ);
+        cr_assert_eq(txfs_size(file), size);
+        char back[1001];
+        size_t done;
+        must(txfs_read(file, back, sizeof back, &done, &f.err));
+        cr_assert_eq(done, size);
+        cr_assert_eq(memcmp(back, data, size), 0);
+        txfs_abandon(file);
+    }
+    ktm_rollback(txn);
+}
+
+Test(txfs_file, contents_are_staged_when_the_transaction_has_many_bytes_inline)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_with(100, 150);
+    static const char data[100];
+    struct ktm_txn *txn = fs_begin(&f);
+    must(txfs_put(txn, "b", data, 100, NULL, &f.err));
+    must(txfs_put(txn, "a", data, 50, NULL, &f.err));
+    cr_assert_eq(route_of(txn), 'i');
+    must(txfs_put(txn, "a", data, 1, NULL, &f.err));
+    cr_assert_eq(route_of(txn), 's');
+    ktm_rollback(txn);
+}
+
+Test(txfs_file, a_sparse_file_costs_no_memory)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txfs_file *file = open_file(&f, txn, "a", TXFS_WRITE | TXFS_CREATE);
+    write_text(&f, file, "x", 5u << 20);
+    must(txfs_close(file, &f.err));
+    struct txio_stat stat;
+    must(txfs_stat(txn, "a", &stat, &f.err));
+    cr_assert_eq(stat.size, (5u << 20) + 1);
+    file = open_file(&f, txn, "a", TXFS_READ);
+    char last[2];
+    size_t size;
+    must(txfs_pread(file, last, 2, (5u << 20) - 1, &size, &f.err));
+    cr_assert(size == 2 && last[0] == '\0' && last[1] == 'x');
+    txfs_abandon(file);
+    file = open_file(&f, txn, "b", TXFS_WRITE | TXFS_CREATE);
+    must(txfs_ftruncate(file, 1u << 20, &f.err));
+    must(txfs_close(file, &f.err));
+    must(txfs_stat(txn, "b", &stat, &f.err));
+    cr_assert_eq(stat.size, 1u << 20);
+    ktm_rollback(txn);
+}
+
+Test(txfs_file, sizes_have_a_limit)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_file(f.root, "a", "x");
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txfs_file *file = open_file(&f, txn, "a", TXFS_WRITE);
+    must(txfs_ftruncate(file, INT64_MAX, &f.err));
+    refused(TX_ELIMIT, txfs_ftruncate(file, (uint64_t)INT64_MAX + 1, &f.err));
+    refused(TX_ELIMIT, txfs_pwrite(file, "x", 1, INT64_MAX, &f.err));
+    must(txfs_pwrite(file, "x", 1, INT64_MAX - 1, &f.err));
+    txfs_abandon(file);
+    ktm_rollback(txn);
+}
+
+Test(txfs_file, reading_and_writing_move_the_position)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txfs_file *file = open_file(&f, txn, "a", TXFS_WRITE | TXFS_CREATE);
+    must(txfs_write(file, "ab", 2, &f.err));
+    must(txfs_write(file, "cd", 2, &f.err));
+    must(txfs_close(file, &f.err));
+    file = open_file(&f, txn, "a", TXFS_WRITE | TXFS_APPEND);
+    must(txfs_write(file, "ef", 2, &f.err));
+    must(txfs_close(file, &f.err));
+    file = open_file(&f, txn, "a", TXFS_READ);
+    char part[4];
+    size_t size;
+    must(txfs_read(file, part, 4, &size, &f.err));
+    cr_assert(size == 4 && memcmp(part, "abcd", 4) == 0);
+    must(txfs_read(file, part, 4, &size, &f.err));
+    cr_assert(size == 2 && memcmp(part, "ef", 2) == 0);
+    must(txfs_read(file, part, 4, &size, &f.err));
+    cr_assert_eq(size, 0u);
+    txfs_abandon(file);
+    ktm_rollback(txn);
+}
+
+Test(txfs_file, opening_says_why_not)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_dir(f.root, "d");
+    make_file(f.root, "a", "x");
+    cr_assert_eq(symlinkat("a", f.root, "l"), 0);
+    cr_assert_eq(mkfifoat(f.root, "p", 0600), 0);
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txfs_file *file;
+    refused(TX_ENOTFOUND, txfs_open(txn, "b", TXFS_WRITE, 0, &file, &f.err));
+    refused(TX_ENOTFOUND, txfs_open(txn, "x/b", TXFS_CREATE, 0, &file, &f.err));
+    refused(TX_ENOTDIR, txfs_open(txn, "a/b", TXFS_CREATE, 0, &file, &f.err));
+    refused(TX_EISDIR, txfs_open(txn, "d", TXFS_READ, 0, &file, &f.err));
+    refused(TX_EISDIR, txfs_open(txn, "", TXFS_READ, 0, &file, &f.err));
+    refused(TX_ETYPE, txfs_open(txn, "p", TXFS_READ, 0, &file, &f.err));
+    refused(TX_ETYPE, txfs_open(txn, "l", TXFS_READ | TXFS_NOFOLLOW, 0, &file, &f.err));
+    refused(TX_EEXIST, txfs_open(txn, "a", TXFS_CREATE | TXFS_EXCLUSIVE, 0, &file, &f.err));
+    refused(TX_EEXIST, txfs_open(txn, "l", TXFS_CREATE | TXFS_EXCLUSIVE, 0, &file, &f.err));
+    refused(TX_EINVAL, txfs_open(txn, "a", 1u << 30, 0, &file, &f.err));
+    refused(TX_EINVAL, txfs_open(txn, "a", TXFS_CREATE, 010000, &file, &f.err));
+    must(txfs_open(txn, "l", TXFS_READ, 0, &file, &f.err));
+    cr_assert(shows(file, "x"));
+    refused(TX_EMISUSE, txfs_pwrite(file, "y", 1, 0, &f.err));
+    txfs_abandon(file);
+    ktm_rollback(txn);
+}
+
+Test(txfs_file, a_replaced_file_keeps_its_mode_unless_told)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_file(f.root, "a", "x");
+    cr_assert_eq(fchmodat(f.root, "a", 0751, 0), 0);
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txio_stat stat;
+    fs_put(&f, txn, "a", "y");
+    must(txfs_stat(txn, "a", &stat, &f.err));
+    cr_assert_eq(stat.mode & 07777, 0751u);
+    struct txio_attr attr = {.mask = TXIO_ATTR_MODE | TXIO_ATTR_TIMES,
+                             .mode = 0600,
+                             .atime_ns = TXFS_KEEP_TIME,
+                             .mtime_ns = 12345};
+    must(txfs_put(txn, "a", "z", 1, &attr, &f.err));
+    must(txfs_stat(txn, "a", &stat, &f.err));
+    cr_assert_eq(stat.mode & 07777, 0600u);
+    cr_assert_eq(stat.mtime_ns, 12345);
+    cr_assert_eq(stat.ino, 0u);
+    ktm_rollback(txn);
+}
+
+Test(txfs_file, a_handle_follows_what_others_close)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_file(f.root, "a", "old");
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txfs_file *reader = open_file(&f, txn, "a", TXFS_READ);
+    cr_assert(shows(reader, "old"));
+    fs_put(&f, txn, "a", "newer");
+    cr_assert(shows(reader, "newer"));
+    cr_assert_eq(txfs_size(reader), 5u);
+    must(txfs_rename(txn, "a", "b", 0, &f.err));
+    cr_assert(shows(reader, "newer"));
+    fs_put(&f, txn, "b", "newest");
+    cr_assert(shows(reader, "newest"));
+    must(txfs_unlink(txn, "b", &f.err));
+    cr_assert(shows(reader, "newest")); /* as with an unlinked file that is still open */
+    txfs_abandon(reader);
+    ktm_rollback(txn);
+}
+
+Test(txfs_file, writing_to_a_file_without_a_name_is_forgotten)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_file(f.root, "a", "old");
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txfs_file *file = open_file(&f, txn, "a", TXFS_WRITE);
+    write_text(&f, file, "n", 0);
+    must(txfs_unlink(txn, "a", &f.err));
+    must(txfs_close(file, &f.err));
+    cr_assert_not(fs_exists(&f, txn, "a"));
+    ktm_rollback(txn);
+}
+
+Test(txfs_file, a_writer_follows_its_file_when_it_is_renamed)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_dir(f.root, "d");
+    make_file(f.root, "d/a", "old");
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txfs_file *file = open_file(&f, txn, "d/a", TXFS_WRITE);
+    write_text(&f, file, "n", 0);
+    must(txfs_rename(txn, "d", "e", 0, &f.err));
+    must(txfs_close(file, &f.err));
+    cr_assert(fs_file_is(&f, txn, "e/a", "nld"));
+    ktm_rollback(txn);
+}
+
+Test(txfs_file, savepoints_cover_open_files)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_file(f.root, "a", "old");
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txfs_file *file = open_file(&f, txn, "a", TXFS_WRITE | TXFS_TRUNCATE);
+    write_text(&f, file, "one", 0);
+    must(ktm_savepoint(txn, "s", &f.err));
+    cr_assert(fs_file_is(&f, txn, "a", "one"));
+    write_text(&f, file, "TWO", 0);
+    must(ktm_rollback_to(txn, "s", &f.err));
+    cr_assert(shows(file, "one"));
+    write_text(&f, file, "3", 2);
+    must(txfs_close(file, &f.err));
+    cr_assert(fs_file_is(&f, txn, "a", "on3"));
+    ktm_rollback(txn);
+}
+
+Test(txfs_file, a_file_opened_after_the_savepoint_is_gone_after_rolling_back)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    struct ktm_txn *txn = fs_begin(&f);
+    must(ktm_savepoint(txn, "s", &f.err));
+    struct txfs_file *file = open_file(&f, txn, "a", TXFS_WRITE | TXFS_CREATE);
+    write_text(&f, file, "one", 0);
+    must(ktm_rollback_to(txn, "s", &f.err));
+    char data[4];
+    size_t size;
+    refused(TX_ENOTFOUND, txfs_pread(file, data, 4, 0, &size, &f.err));
+    must(txfs_close(file, &f.err));
+    cr_assert_not(fs_exists(&f, txn, "a"));
+    ktm_rollback(txn);
+}
+
+Test(txfs_file, handles_outlive_their_transaction_harmlessly)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txfs_file *file = open_file(&f, txn, "a", TXFS_WRITE | TXFS_CREATE);
+    write_text(&f, file, "one", 0);
+    ktm_rollback(txn);
+    refused(TX_EMISUSE, txfs_pwrite(file, "x", 1, 0, &f.err));
+    cr_assert_eq(txfs_size(file), 0u);
+    refused(TX_EMISUSE, txfs_close(file, &f.err));
+}
+
+Test(txfs_file, files_open_at_detach_are_part_of_the_transaction)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_with(16, 0);
+    make_file(f.root, "a", "0123456789");
+    struct ktm_txn *txn = fs_begin(&f);
+    struct ktm_id id = ktm_txn_id(txn);
+    struct txfs_file *file = open_file(&f, txn, "a", TXFS_WRITE);
+    write_text(&f, file, "X", 3);
+    fs_put(&f, txn, "large", "more than sixteen bytes, so it is staged");
+    must(ktm_detach(txn, &f.err));
+    txfs_abandon(file);
+    must(ktm_attach(f.tm, &id, &txn, &f.err));
+    cr_assert(fs_file_is(&f, txn, "a", "012X456789"));
+    cr_assert(fs_file_is(&f, txn, "large", "more than sixteen bytes, so it is staged"));
+    fs_put(&f, txn, "large2", "one more that does not fit, numbered anew");
+    cr_assert(fs_file_is(&f, txn, "large", "more than sixteen bytes, so it is staged"));
+    ktm_rollback(txn);
+}
+
+Test(txfs_file, no_descriptor_is_left_open)
+{
+    int before = open_descriptors();
+    {
+        TX_AUTO(fs_fixture) f = fs_fixture_with(8, 0);
+        make_dir(f.root, "d");
+        make_file(f.root, "d/a", "0123456789");
+        struct ktm_txn *txn = fs_begin(&f);
+        struct txfs_file *file = open_file(&f, txn, "d/a", TXFS_WRITE);
+        write_text(&f, file, "many bytes for a staged file", 0);
+        must(txfs_close(file, &f.err));
+        fs_put(&f, txn, "b", "staged as well, by its size");
+        cr_assert(fs_file_is(&f, txn, "b", "staged as well, by its size"));
+        file = open_file(&f, txn, "c", TXFS_WRITE | TXFS_CREATE);
+        write_text(&f, file, "still open at the end", 0);
+        ktm_rollback(txn);
+        txfs_abandon(file);
+    }
+    cr_assert_eq(open_descriptors(), before);
+}

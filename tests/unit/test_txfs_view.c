@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* The overlay as a whole: random operations against a plain directory, savepoints, attaching. */
+#include "fs_model.h"
+
+static int make_model_dir(const struct fs_fixture *f)
+{
+    make_dir(f->store, "model");
+    make_dir(f->store, "model/copy");
+    return openat(f->store, "model/copy", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static unsigned scaled(unsigned count)
+{
+    const char *scale = getenv("TXKIT_TEST_SCALE");
+    double factor = scale != NULL ? strtod(scale, NULL) : 1;
+    return (unsigned)((double)count * factor) + 1;
+}
+
+/* Begin with an empty tree, or with one that exists. */
+static void run_model(uint64_t seed, bool planted, unsigned steps)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    struct fs_model model = {.f = &f, .dir = make_model_dir(&f), .seed = seed};
+    if (planted) {
+        fs_model_plant(f.root);
+        fs_model_plant(model.dir);
+    }
+    model.txn = fs_begin(&f);
+    for (unsigned i = 0; i < steps; i++) {
+        fs_model_step(&model);
+        fs_model_compare(&model);
+        if (i % 16 == 15) { /* the view built anew from the entries alone */
+            must(ktm_savepoint(model.txn, "s", &f.err));
+            must(ktm_rollback_to(model.txn, "s", &f.err));
+            (void)strcat(model.last, " (rebuilt)");
+            fs_model_compare(&model);
+        }
+    }
+    ktm_rollback(model.txn);
+    close(model.dir);
+}
+
+Test(txfs_view, random_operations_on_an_empty_tree_do_what_the_system_does)
+{
+    for (uint64_t seed = 1; seed <= scaled(60); seed++) {
+        run_model(seed * 7919, false, 60);
+    }
+}
+
+Test(txfs_view, random_operations_on_a_real_tree_do_what_the_system_does)
+{
+    for (uint64_t seed = 1; seed <= scaled(150); seed++) {
+        run_model(seed * 104729, true, 60);
+    }
+}
