@@ -242,6 +242,8 @@ enum ktm_redo_mode {
  */
 struct ktm_rm_ops {
     const char *name;
+    /* Redo is called for commits without entries of this RM, too: the RM that keeps the history. */
+    bool redo_every_commit;
 
     /* First use in a transaction: build the view, from the entries there are (attach). */
     enum tx_status (*begin)(void *rm, struct ktm_txn *txn, void **view, struct tx_error *err);

@@ -37,11 +37,12 @@ static enum tx_status redo_all(struct ktm *tm, const struct ktm_commit_info *com
     unsigned rms;
     TX_TRY(ktm_entries_rms(tm, commit->entries, &rms, err));
     for (unsigned rm = 0; rm < KTM_RM_MAX; rm++) {
-        if (rms & 1u << rm) {
-            enum tx_status status = tm->rm_ops[rm]->redo(tm->rms[rm], commit, KTM_REDO_LIVE,
-                                                         state->tokens[rm], err);
+        const struct ktm_rm_ops *ops = tm->rm_ops[rm];
+        if (rms & 1u << rm || (ops && ops->redo_every_commit)) {
+            enum tx_status status =
+                ops->redo(tm->rms[rm], commit, KTM_REDO_LIVE, state->tokens[rm], err);
             if (status != TX_OK) {
-                tx_error_prefix(err, "%s", tm->rm_ops[rm]->name);
+                tx_error_prefix(err, "%s", ops->name);
                 return status;
             }
         }

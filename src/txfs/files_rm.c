@@ -40,6 +40,7 @@ const struct ktm_rm_ops *txfs_rm_ops(void)
 {
     static const struct ktm_rm_ops ops = {
         .name = "files",
+        .redo_every_commit = true, /* the history keeps those of the registry, too */
         .begin = begin_view,
         .rebuild = rebuild_view,
         .end = end_view,
