@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: MIT
 # Manual pages.
-dist_man_MANS += man/txkit.3
+dist_man_MANS += man/txctl.1 man/txkit.3

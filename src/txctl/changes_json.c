@@ -35,7 +35,7 @@ static json_t *file_json(const struct txctl_file_change *change)
         json_object_set_new(object, "size", json_integer((json_int_t)entry->size));
         json_object_set_new(object, "bytes", json_integer((json_int_t)entry->changed_bytes));
     }
-    if (entry->kind != TXFS_CHANGE_ABSENT && entry->mode != TXFS_KEEP_MODE) {
+    if (entry->kind != TXFS_CHANGE_ABSENT) {
         json_object_set_new(object, "mode", json_integer(entry->mode & 07777));
     }
     return object;

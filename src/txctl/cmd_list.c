@@ -19,7 +19,7 @@ static const struct txctl_column columns[] = {
     TXCTL_COLUMN(struct row, attached, TXCTL_FLAG, -8, 0),
     TXCTL_COLUMN(struct row, begun, TXCTL_TIME, -19, 0),
     TXCTL_COLUMN(struct row, entries, TXCTL_NUMBER, 7, 0),
-    TXCTL_COLUMN(struct row, description, TXCTL_NAME, 0, 0),
+    TXCTL_COLUMN(struct row, description, TXCTL_KEY, 0, 0),
     TXCTL_COLUMNS_END,
 };
 

@@ -27,7 +27,7 @@ static const struct txctl_column columns[] = {
     TXCTL_COLUMN(struct row, time, TXCTL_TIME, 0, TXCTL_JSON_ONLY | TXCTL_OPTIONAL),
     TXCTL_COLUMN(struct row, prepare_lsn, TXCTL_NUMBER, 0, TXCTL_JSON_ONLY | TXCTL_OPTIONAL),
     TXCTL_COLUMN(struct row, entries, TXCTL_NUMBER, 7, 0),
-    TXCTL_COLUMN(struct row, description, TXCTL_NAME, 0, TXCTL_OPTIONAL),
+    TXCTL_COLUMN(struct row, description, TXCTL_KEY, 0, TXCTL_OPTIONAL),
     TXCTL_COLUMNS_END,
 };
 

@@ -24,7 +24,7 @@ static const struct txctl_column columns[] = {
     TXCTL_COLUMN(struct record, snapshot_lsn, TXCTL_NUMBER, 0, TXCTL_OPTIONAL),
     TXCTL_COLUMN(struct record, time, TXCTL_TIME, 0, TXCTL_OPTIONAL),
     TXCTL_COLUMN(struct record, entries, TXCTL_NUMBER, 0, 0),
-    TXCTL_COLUMN(struct record, description, TXCTL_NAME, 0, TXCTL_OPTIONAL),
+    TXCTL_COLUMN(struct record, description, TXCTL_KEY, 0, TXCTL_OPTIONAL),
     TXCTL_COLUMNS_END,
 };
 

@@ -44,10 +44,20 @@ static void put_place(const struct txctl_context *context)
     }
 }
 
+/* The library may have said "revert 4096: " itself. */
+static const char *without_place(const struct txctl_context *context, const char *text)
+{
+    const char *verb = context->command ? context->command->verb : "";
+    AUTO_TEXT place = txctl_text("%s %s: ", verb, context->subject ? context->subject : "");
+    size_t size = strlen(place);
+    return strncmp(text, place, size) == 0 ? text + size : text;
+}
+
 void txctl_complain(const struct txctl_context *context, enum tx_status status,
                     const struct tx_error *err)
 {
-    const char *text = err->text[0] != '\0' ? err->text : tx_status_text(status);
+    const char *text = err->text[0] != '\0' ? without_place(context, err->text)
+                                            : tx_status_text(status);
     const char *hint = strstr(text, TRY_MARK);
     size_t size = hint ? (size_t)(hint - text) : strlen(text);
     if (status == TX_ENOCHANGE && context->globals.quiet) {

@@ -122,9 +122,10 @@ static char *describe(const struct txctl_context *context)
     if (context->description) {
         return txctl_copy(context->description);
     }
-    AUTO_TEXT subject = txctl_escaped(context->script    ? context->script
-                                      : context->subject ? context->subject
-                                                         : "");
+    AUTO_TEXT subject = txctl_escaped_as(context->script    ? context->script
+                                         : context->subject ? context->subject
+                                                            : "",
+                                         TXCTL_ESCAPE_KEY);
     char *text = txctl_text("%s%s%s", context->script ? "exec" : context->command->verb,
                             subject[0] != '\0' ? " " : "", subject);
     if (strlen(text) > KTM_DESCRIPTION_MAX) {

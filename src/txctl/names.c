@@ -81,14 +81,19 @@ void txctl_put_escaped(FILE *out, const char *text, size_t size, enum txctl_esca
     }
 }
 
-char *txctl_escaped(const char *name)
+char *txctl_escaped_as(const char *name, enum txctl_escape how)
 {
     char *text = NULL;
     size_t size = 0;
     FILE *stream = txctl_stream(&text, &size);
-    txctl_put_escaped(stream, name, strlen(name), TXCTL_ESCAPE);
+    txctl_put_escaped(stream, name, strlen(name), how);
     txctl_stream_end(stream);
     return text;
+}
+
+char *txctl_escaped(const char *name)
+{
+    return txctl_escaped_as(name, TXCTL_ESCAPE);
 }
 
 bool txctl_stdout_is_terminal(void)

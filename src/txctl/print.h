@@ -83,6 +83,7 @@ void txctl_put_key(const struct txctl_context *context, const char *key);
 /* A name that is a result by itself: escaped only on a terminal; then newline, or NUL with -0. */
 void txctl_put_plain_name(const struct txctl_context *context, const char *name);
 char *txctl_escaped(const char *name); /* malloc'd */
+char *txctl_escaped_as(const char *name, enum txctl_escape how);
 /* Decode one code point of UTF-8 proper; false on anything else. */
 bool txctl_utf8_next(const char **at, const char *end, uint32_t *code_point);
 bool txctl_is_utf8(const char *text, size_t size);

@@ -11,15 +11,17 @@
 
 /* --- Files ------------------------------------------------------------------------------------ */
 
-static void put_details(const struct txfs_change *entry)
+static void put_details(const struct txctl_file_change *change)
 {
-    if (entry->kind == TXFS_CHANGE_ATTRIBUTES && entry->existed) {
+    const struct txfs_change *entry = &change->entry;
+    bool same_kind = entry->kind == TXFS_CHANGE_ATTRIBUTES || entry->kind == TXFS_CHANGE_EXTENTS ||
+                     entry->kind == TXFS_CHANGE_FILE || entry->kind == TXFS_CHANGE_DIRECTORY;
+    if (same_kind && change->letter == 'M') {
         const struct txio_stat *before = &entry->before;
-        if (entry->mode != TXFS_KEEP_MODE && (entry->mode & 07777) != (before->mode & 07777)) {
+        if ((entry->mode & 07777) != (before->mode & 07777)) {
             printf(" (mode %04o -> %04o)", before->mode & 07777, entry->mode & 07777);
         }
-        if (entry->uid != TXFS_KEEP_ID && entry->gid != TXFS_KEEP_ID &&
-            (entry->uid != before->uid || entry->gid != before->gid)) {
+        if (entry->uid != before->uid || entry->gid != before->gid) {
             printf(" (owner %u:%u -> %u:%u)", before->uid, before->gid, entry->uid, entry->gid);
         }
     }
@@ -39,14 +41,15 @@ static void put_file_line(const struct txctl_context *context,
         txctl_put_name(context, entry->path);
     } else {
         txctl_put_name(context, entry->path);
-        if (entry->kind == TXFS_CHANGE_DIRECTORY) {
+        if (entry->kind == TXFS_CHANGE_DIRECTORY ||
+            (entry->kind == TXFS_CHANGE_ABSENT && S_ISDIR(entry->before.mode))) {
             putchar('/');
         } else if (entry->target) {
             fputs(entry->kind == TXFS_CHANGE_LINK ? " => " : " -> ", stdout);
             txctl_put_name(context, entry->target);
         }
     }
-    put_details(entry);
+    put_details(change);
     putchar(txctl_line_end(context));
 }
 
