@@ -45,6 +45,7 @@ static void report(struct check *check, const struct crash_verdict *verdict)
     (void)printf("VIOLATION before %s, replay with --replay %s\n", check->now.point->op, text);
     if (verdict->broken) {
         (void)printf("  %s\n", verdict->text);
+        crash_state_diff(&verdict->found, &verdict->again, stdout);
     } else {
         print_states(check->run, check->now.point, verdict);
     }

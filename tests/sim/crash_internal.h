@@ -96,7 +96,8 @@ struct crash_verdict {
     bool broken;          /* an error, a leak, two answers for one disk */
     unsigned state;       /* index, CRASH_STATES_MAX: none of the run's states */
     char text[700];       /* what is broken */
-    struct crash_state found;
+    uint64_t foreign_kept;
+    struct crash_state found, again; /* at the first opening; at the second when it differs */
 };
 
 /* Boot, open, look, close, reopen, look again. `inner` (may be NULL) receives the points inside

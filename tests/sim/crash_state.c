@@ -43,8 +43,11 @@ void crash_state_release(struct crash_state *state)
 struct tree_walk {
     struct txio *io;
     struct crash_state *state;
-    uint64_t inodes[LIST_MAX]; /* of files with several names, in the order they were met */
-    unsigned inode_count;
+    struct named {
+        uint64_t ino;
+        char *path;
+    } named[LIST_MAX]; /* files with several names, in the order they were met */
+    unsigned named_count;
 };
 
 struct name_list {
@@ -66,18 +69,25 @@ static int add_name(void *arg, const char *name, uint64_t ino, unsigned type)
 
 static int by_text(const void *a, const void *b) { return strcmp(a, b); }
 
-/* Which group of hard links: equal numbers for names of one inode. */
-static unsigned link_group(struct tree_walk *walk, uint64_t ino)
+static void note_name(struct tree_walk *walk, uint64_t ino, const char *path)
 {
-    for (unsigned i = 0; i < walk->inode_count; i++) {
-        if (walk->inodes[i] == ino) {
-            return i;
+    if (walk->named_count < LIST_MAX) {
+        walk->named[walk->named_count++] = (struct named){ino, strdup(path)};
+    }
+}
+
+/* Which names are one file. Its count of links tells nothing: kept versions may share it. */
+static void add_groups(struct tree_walk *walk)
+{
+    for (unsigned i = 0; i < walk->named_count; i++) {
+        for (unsigned k = i + 1; k < walk->named_count; k++) {
+            if (walk->named[k].ino == walk->named[i].ino) {
+                add(walk->state, "same file %s %s\n", walk->named[i].path, walk->named[k].path);
+                break;
+            }
         }
+        free(walk->named[i].path);
     }
-    if (walk->inode_count < LIST_MAX) {
-        walk->inodes[walk->inode_count++] = ino;
-    }
-    return walk->inode_count - 1;
 }
 
 static void add_content(struct tree_walk *walk, int dir, const char *name)
@@ -131,7 +141,7 @@ static void add_object(struct tree_walk *walk, int dir, const char *name, const 
     if (!S_ISDIR(stat->mode)) {
         add(walk->state, " mtime %" PRId64, stat->mtime_ns);
         if (stat->nlink > 1) {
-            add(walk->state, " links %u group %u", stat->nlink, link_group(walk, stat->ino));
+            note_name(walk, stat->ino, path);
         }
     }
     add_xattrs(walk, dir, name);
@@ -177,6 +187,7 @@ static enum tx_status take_tree(struct txio *io, const char *root, struct crash_
     if (dir >= 0) {
         (void)io->ops->close(io, dir);
     }
+    add_groups(walk);
     free(walk);
     return result < 0 ? tx_error_os(err, -result, "walk \"%s\"", root) : TX_OK;
 }
@@ -293,6 +304,9 @@ static void print_missing(const struct crash_state *of, const struct crash_state
 void crash_state_diff(const struct crash_state *expected, const struct crash_state *found,
                       FILE *out)
 {
+    if (expected->text == NULL || found->text == NULL) {
+        return;
+    }
     print_missing(expected, found, "-", out);
     print_missing(found, expected, "+", out);
 }
