@@ -86,6 +86,31 @@ tests_unit_unit_base_SOURCES = \
 tests_unit_unit_base_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_unit_unit_base_LDADD = $(UNIT_BASE_LIBS) $(CRITERION_LIBS)
 
+unit_tests += tests/unit/unit_ktm
+tests_unit_unit_ktm_SOURCES = \
+	tests/unit/ktm_fixture.c \
+	tests/unit/ktm_fixture.h \
+	tests/unit/test_ktm_barrier.c \
+	tests/unit/test_ktm_change_set.c \
+	tests/unit/test_ktm_checkpoint.c \
+	tests/unit/test_ktm_commit.c \
+	tests/unit/test_ktm_conflict.c \
+	tests/unit/test_ktm_detached.c \
+	tests/unit/test_ktm_kill.c \
+	tests/unit/test_ktm_prepared.c \
+	tests/unit/test_ktm_publish.c \
+	tests/unit/test_ktm_recover.c \
+	tests/unit/test_ktm_savepoint.c \
+	tests/unit/test_ktm_snapshot.c \
+	tests/unit/test_ktm_state.c \
+	tests/unit/test_ktm_txn.c \
+	tests/unit/test_ktm_txn_id.c \
+	tests/unit/test_ktm_txn_record.c \
+	tests/unit/toy_rm.c \
+	tests/unit/toy_rm.h
+tests_unit_unit_ktm_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+tests_unit_unit_ktm_LDADD = libtx_sim.la $(UNIT_KTM_LIBS) $(CRITERION_LIBS)
+
 unit_tests += tests/unit/unit_store
 tests_unit_unit_store_SOURCES = \
 	tests/unit/store_fixture.c \

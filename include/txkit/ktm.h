@@ -267,7 +267,7 @@ struct ktm_rm_ops {
      * of all RMs belong together. Must not need memory that can be had before the force... any
      * failure poisons the store and recovery finishes the job, except TX_ENOSPC, TX_ENOMEM and
      * TX_ELIMIT, after which the same commit is carried out again later. Called only for commits
-     * that have entries of this RM.
+     * that have entries of this RM, unless redo_every_commit.
      */
     enum tx_status (*redo)(void *rm, const struct ktm_commit_info *commit, enum ktm_redo_mode mode,
                            uint8_t token[KTM_TOKEN_SIZE], struct tx_error *err);

@@ -33,23 +33,30 @@ static enum tx_status steady_all(struct ktm *tm, const struct ktm_published *sta
     return TX_OK;
 }
 
+/* The PREPARE at `stamp` must stay: nobody has decided it, or its DECIDE stays. */
+static bool must_stay(uint64_t stamp, uint64_t decided, tx_lsn limit)
+{
+    return stamp != 0 && stamp - 1 < limit && (decided == 0 || decided - 1 >= limit);
+}
+
 /* Lower `limit` to what the prepared transactions need; one PREPARE that is kept can bring other
  * records with it, so until nothing changes. */
 static tx_lsn prepared_limit(struct ktm_shared *shared, tx_lsn limit)
 {
-    bool lowered = true;
-    while (lowered) {
-        lowered = false;
+    tx_lsn before;
+    do {
+        before = limit;
         for (unsigned i = 0; i < KTM_PREPARED_MAX; i++) {
             uint64_t stamp = atomic_load(&shared->prepared[i].stamp);
-            uint64_t decided = atomic_load(&shared->prepared[i].decided);
-            bool needed = stamp != 0 && (decided == 0 || decided - 1 >= limit);
-            if (needed && stamp - 1 < limit) {
+            if (must_stay(stamp, atomic_load(&shared->prepared[i].decided), limit)) {
                 limit = stamp - 1;
-                lowered = true;
             }
         }
-    }
+        uint64_t folded = atomic_load(&shared->folded_prepare);
+        if (must_stay(folded, atomic_load(&shared->folded_decide), limit)) {
+            limit = folded - 1;
+        }
+    } while (limit != before);
     return limit;
 }
 
@@ -60,6 +67,13 @@ static void free_decided(struct ktm_shared *shared, tx_lsn trimmed)
         if (atomic_load(&shared->prepared[i].stamp) != 0 && decided != 0 && decided - 1 < trimmed) {
             atomic_store(&shared->prepared[i].stamp, 0);
         }
+    }
+    if (atomic_load(&shared->folded_decide) - 1 < trimmed) { /* none: 0 - 1 is above everything */
+        atomic_store(&shared->folded_prepare, 0);
+        atomic_store(&shared->folded_decide, 0);
+    }
+    if (ktm_prepared_count(shared) > KTM_PREPARED_MAX / 2) {
+        ktm_prepared_fold(shared);
     }
 }
 

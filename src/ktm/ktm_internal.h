@@ -275,7 +275,8 @@ struct ktm_run {
     struct tx_buf keys; /* of the vote */
     struct tx_buf head; /* all of the record before the entries */
     bool voted;
-    bool made_room; /* log space was asked for by a checkpoint once */
+    bool made_room;  /* log space was asked for by a checkpoint once */
+    bool made_slots; /* and slots for the prepared */
     bool has_gate;
     bool needs_barrier;
     bool reserved;
@@ -326,6 +327,10 @@ void ktm_conflict_insert(struct ktm_shared *shared, uint64_t key, uint64_t stamp
 /* prepared_table.c: the undecided, under the append lock where not said otherwise. */
 struct ktm_prepared_slot *ktm_prepared_find(struct ktm_shared *shared, const struct ktm_id *id);
 struct ktm_prepared_slot *ktm_prepared_free_slot(struct ktm_shared *shared);
+unsigned ktm_prepared_count(struct ktm_shared *shared);
+/* Free the slots of the decided and keep one span of log for all of them; under the checkpoint
+ * lock. */
+void ktm_prepared_fold(struct ktm_shared *shared);
 void ktm_prepared_fill(struct ktm_prepared_slot *slot, const struct ktm_id *id, tx_lsn lsn,
                        enum ktm_state state);
 /* The PREPARE record of an undecided transaction, and whether recovery found it; without the lock.

@@ -55,7 +55,8 @@ struct ktm_snapshot_slot {
  * A transaction with a PREPARE record. Filled under the append lock before the record is appended:
  * who is killed in between leaves a slot whose record is another one or none, which every reader of
  * the record notices. `decided` is set by publishing the DECIDE; the slot is freed by the
- * checkpoint that trims the DECIDE, because until then readers of the DECIDE need the PREPARE.
+ * checkpoint that trims the DECIDE, because until then readers of the DECIDE need the PREPARE. When
+ * slots run short the checkpoint folds the decided ones into one span (`folded_*`).
  */
 struct ktm_prepared_slot {
     _Atomic uint64_t stamp; /* of the PREPARE record; 0: free */
@@ -94,6 +95,10 @@ struct ktm_shared {
 
     /* Highest stamp that the conflict table has forgotten. */
     _Alignas(64) _Atomic uint64_t evicted;
+
+    /* Lowest PREPARE and highest DECIDE of the folded; written under the checkpoint lock. */
+    _Atomic uint64_t folded_prepare;
+    _Atomic uint64_t folded_decide;
 
     struct ktm_process processes[KTM_PROCESSES_MAX];
     struct ktm_prepared_slot prepared[KTM_PREPARED_MAX];

@@ -88,22 +88,15 @@ static void keys_record(struct ktm_run *run, tx_lsn lsn)
     }
 }
 
-static enum tx_status announce(struct ktm_run *run, tx_lsn lsn, struct tx_error *err)
+static void announce(struct ktm_run *run, tx_lsn lsn)
 {
-    struct ktm_shared *shared = run->tm->shared;
     if (run->kind == KTM_PREPARE) {
-        run->slot = ktm_prepared_free_slot(shared);
-        if (!run->slot) {
-            return tx_error_set(err, TX_ELIMIT, "%d transactions are prepared already",
-                                KTM_PREPARED_MAX);
-        }
         ktm_prepared_fill(run->slot, &run->id, lsn, KTM_PREPARED);
     }
     keys_record(run, lsn);
     if (run->needs_barrier) {
-        atomic_store(&shared->barrier, ktm_stamp(lsn));
+        atomic_store(&run->tm->shared->barrier, ktm_stamp(lsn));
     }
-    return TX_OK;
 }
 
 static enum tx_status append_record(struct ktm_run *run, tx_lsn lsn, struct tx_error *err)
@@ -113,7 +106,7 @@ static enum tx_status append_record(struct ktm_run *run, tx_lsn lsn, struct tx_e
         {.iov_base = (void *)(uintptr_t)run->entries.next, .iov_len = run->entries.left},
     };
     int count = run->kind == KTM_DECIDE || run->entries.left == 0 ? 1 : 2;
-    TX_TRY(announce(run, lsn, err));
+    announce(run, lsn);
     if (run->txn) {
         /* From here on the record may be found by others. */
         ktm_state_move(&run->txn->state, KTM_PREPARED);
@@ -138,12 +131,32 @@ static enum tx_status append_record(struct ktm_run *run, tx_lsn lsn, struct tx_e
     return status;
 }
 
+/* A place among the prepared; a checkpoint frees those of the decided. */
+static enum tx_status slot_find(struct ktm_run *run, enum ktm_verdict *verdict,
+                                struct tx_error *err)
+{
+    run->slot = ktm_prepared_free_slot(run->tm->shared);
+    if (run->slot) {
+        return TX_OK;
+    }
+    if (run->made_slots) {
+        return tx_error_set(err, TX_ELIMIT, "%d transactions are prepared already",
+                            KTM_PREPARED_MAX);
+    }
+    run->made_slots = true;
+    *verdict = KTM_NEEDS_CHECKPOINT;
+    return TX_OK;
+}
+
 static enum tx_status order_held(struct ktm_run *run, tx_lsn lsn, enum ktm_verdict *verdict,
                                  struct tx_error *err)
 {
     *verdict = ktm_barrier_verdict(run, lsn);
     if (*verdict == KTM_ORDERED && run->txn) {
         TX_TRY(conflicts_check(run, lsn, verdict, err));
+    }
+    if (*verdict == KTM_ORDERED && run->kind == KTM_PREPARE) {
+        TX_TRY(slot_find(run, verdict, err));
     }
     return *verdict == KTM_ORDERED ? append_record(run, lsn, err) : TX_OK;
 }

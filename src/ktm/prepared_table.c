@@ -31,6 +31,35 @@ struct ktm_prepared_slot *ktm_prepared_free_slot(struct ktm_shared *shared)
     return NULL;
 }
 
+unsigned ktm_prepared_count(struct ktm_shared *shared)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < KTM_PREPARED_MAX; i++) {
+        count += atomic_load(&shared->prepared[i].stamp) != 0;
+    }
+    return count;
+}
+
+/* Killed in between: a slot that is folded already and not yet free asks for nothing new. */
+void ktm_prepared_fold(struct ktm_shared *shared)
+{
+    for (unsigned i = 0; i < KTM_PREPARED_MAX; i++) {
+        uint64_t stamp = atomic_load(&shared->prepared[i].stamp);
+        uint64_t decided = atomic_load(&shared->prepared[i].decided);
+        if (stamp == 0 || decided == 0) {
+            continue;
+        }
+        uint64_t lowest = atomic_load(&shared->folded_prepare);
+        if (lowest == 0 || stamp < lowest) {
+            atomic_store(&shared->folded_prepare, stamp);
+        }
+        if (decided > atomic_load(&shared->folded_decide)) {
+            atomic_store(&shared->folded_decide, decided);
+        }
+        atomic_store(&shared->prepared[i].stamp, 0);
+    }
+}
+
 void ktm_prepared_fill(struct ktm_prepared_slot *slot, const struct ktm_id *id, tx_lsn lsn,
                        enum ktm_state state)
 {

@@ -31,6 +31,8 @@ static void shared_reset(struct ktm *tm)
     atomic_store(&shared->steady, 0);
     atomic_store(&shared->barrier, 0);
     atomic_store(&shared->gate, 0);
+    atomic_store(&shared->folded_prepare, 0);
+    atomic_store(&shared->folded_decide, 0);
     atomic_store(&shared->publish_waiters, 0);
     for (unsigned i = 0; i < KTM_PREPARED_MAX; i++) {
         atomic_store(&shared->prepared[i].stamp, 0);
@@ -71,11 +73,14 @@ static enum tx_status note_prepare(struct recovery *recovery, const struct ktm_l
                                    struct tx_error *err)
 {
     struct ktm_shared *shared = recovery->tm->shared;
-    struct ktm_prepared_slot *slot = ktm_prepared_free_slot(shared);
     if (ktm_prepared_find(shared, &logged->record.id)) {
         return tx_error_set(err, TX_ECORRUPT, "LSN %" PRIu64 " prepares a transaction again",
                             logged->at.lsn);
     }
+    if (!ktm_prepared_free_slot(shared)) {
+        ktm_prepared_fold(shared);
+    }
+    struct ktm_prepared_slot *slot = ktm_prepared_free_slot(shared);
     if (!slot) {
         return tx_error_set(err, TX_ELIMIT, "more than %d prepared transactions in the log",
                             KTM_PREPARED_MAX);

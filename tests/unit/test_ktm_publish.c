@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "ktm_fixture.h"
+#include "toy_rm.h"
 
 static struct world *world;
 static struct handle handle;
@@ -221,4 +222,16 @@ Test(ktm_publish, reader_that_is_overtaken_by_a_trim_is_told)
 Test(ktm_publish, what_is_not_durable_cannot_be_waited_for)
 {
     fails(TX_EMISUSE, ktm_publish(handle.tm, ktm_published(handle.tm) + 4096, ERR));
+}
+
+Test(ktm_publish, redo_is_for_who_has_entries_or_wants_every_commit)
+{
+    struct ktm_rm_ops every = toy_ops[1];
+    every.redo_every_commit = true;
+    commit_one(&handle, 0, 1, 1);
+    cr_expect_eq(world->live[1]->redos, 0);
+    handle.tm->rm_ops[1] = &every;
+    commit_one(&handle, 0, 1, 2);
+    cr_expect_eq(world->live[0]->redos, 2);
+    cr_expect_eq(world->live[1]->redos, 1);
 }

@@ -282,12 +282,15 @@ static bool toy_needs_barrier(void *rm, struct ktm_cursor entries)
     return false;
 }
 
+#define TOY_OPS                                                                                    \
+    .begin = toy_begin, .rebuild = toy_rebuild, .end = toy_end, .flush = toy_flush,                \
+    .prepare = toy_prepare, .redo = toy_redo, .open_steady = toy_open_steady,                      \
+    .steady = toy_steady, .trim = toy_trim, .needs_barrier = toy_needs_barrier
+
 /* One toy is redone commit by commit, the other sees all commits together. */
 const struct ktm_rm_ops toy_ops[TOYS] = {
-    {"first toy", toy_begin, toy_rebuild, toy_end, toy_flush, toy_prepare, toy_redo,
-     toy_open_steady, NULL, toy_steady, toy_trim, toy_needs_barrier},
-    {"second toy", toy_begin, toy_rebuild, toy_end, toy_flush, toy_prepare, toy_redo,
-     toy_open_steady, toy_recover, toy_steady, toy_trim, NULL},
+    {.name = "first toy", TOY_OPS},
+    {.name = "second toy", TOY_OPS, .recover = toy_recover},
 };
 
 static struct toy_view *view_of(struct ktm_txn *txn, unsigned toy)

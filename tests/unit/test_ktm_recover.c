@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/hash.h"
+#include "ktm_fixture.h"
+
+static struct world *world;
+static struct handle handle;
+
+static void setup(void)
+{
+    world = world_new(NULL);
+    handle_boot(&handle, world);
+}
+
+static void teardown(void)
+{
+    handle_close(&handle);
+    world_free(world);
+}
+
+TestSuite(ktm_recover, .init = setup, .fini = teardown);
+
+Test(ktm_recover, commits_are_carried_out_again)
+{
+    for (uint32_t i = 0; i < 40; i++) {
+        commit_pair(&handle, i % 7, i + 1);
+    }
+    handle_reboot(&handle);
+    cr_expect_eq(handle.recovery.commits_redone, 40);
+    cr_expect_gt(world->live[0]->recovers, 0);
+    cr_expect_eq(world->live[0]->redos, 0);
+    for (uint32_t item = 0; item < 7; item++) {
+        cr_expect_eq(toy_live_value(world, 0, item), toy_live_value(world, 1, item));
+        cr_expect_eq(toy_live_value(world, 0, item), item <= 4 ? 36 + item : 29 + item);
+    }
+    struct ktm_txn *txn = txn_begin(&handle, 0);
+    cr_expect_eq(toy_get(txn, 0, 4), 40);
+    ktm_rollback(txn);
+}
+
+Test(ktm_recover, twice_is_as_once)
+{
+    commit_pair(&handle, 1, 5);
+    handle_close(&handle);
+    world_reboot(world);
+    /* The first recovery is cut off while it makes things steady. */
+    atomic_store(&world->live[1]->steady_status, TX_EIO);
+    fails(TX_EIO, handle_try_boot(&handle, world, NULL));
+    struct ktm_txn *txn;
+    fails(TX_EMISUSE, ktm_begin(handle.tm, NULL, &txn, ERR));
+    handle_reboot(&handle);
+    cr_expect_eq(toy_live_value(world, 0, 1), 5);
+    cr_expect_eq(toy_live_value(world, 1, 1), 5);
+    cr_expect_eq(handle.recovery.commits_redone, 1, "one toy was steady, the other not");
+    handle_reboot(&handle);
+    cr_expect_eq(handle.recovery.commits_redone, 0);
+    cr_expect_eq(toy_live_value(world, 1, 1), 5);
+}
+
+Test(ktm_recover, failing_redo_stops_it_and_nothing_is_lost)
+{
+    commit_pair(&handle, 1, 5);
+    handle_close(&handle);
+    world_reboot(world);
+    atomic_store(&world->live[1]->redo_status, TX_EIO);
+    fails(TX_EIO, handle_try_boot(&handle, world, NULL));
+    cr_expect_not_null(strstr(test_err.text, "recover second toy"), "%s", test_err.text);
+    handle_reboot(&handle);
+    cr_expect_eq(toy_live_value(world, 1, 1), 5);
+}
+
+Test(ktm_recover, resource_managers_may_be_steady_to_different_points)
+{
+    commit_pair(&handle, 1, 5);
+    atomic_store(&world->live[1]->steady_status, TX_ENOMEM);
+    fails(TX_ENOMEM, ktm_checkpoint(handle.tm, ERR)); /* the first toy is steady now */
+    commit_pair(&handle, 2, 6);
+    handle_reboot(&handle);
+    cr_expect_eq(world->live[0]->recovers, 1);
+    cr_expect_eq(world->live[1]->recovers, 2);
+    for (unsigned toy = 0; toy < TOYS; toy++) {
+        cr_expect_eq(toy_live_value(world, toy, 1), 5);
+        cr_expect_eq(toy_live_value(world, toy, 2), 6);
+    }
+}
+
+/* Put an image of the toy that was kept from earlier back. */
+static void image_save(const char *name, const char *as)
+{
+    char command[1024];
+    (void)snprintf(command, sizeof command, "cp '%s/%s' '%s/%s'", world->temp.path, name,
+                   world->temp.path, as);
+    cr_assert_eq(system(command), 0);
+}
+
+Test(ktm_recover, image_older_than_the_log_is_refused)
+{
+    commit_pair(&handle, 1, 5);
+    ok(ktm_checkpoint(handle.tm, ERR));
+    image_save("toy0", "old");
+    commit_pair(&handle, 1, 6);
+    ok(ktm_checkpoint(handle.tm, ERR));
+    image_save("old", "toy0");
+    handle_close(&handle);
+    world_reboot(world);
+    fails(TX_ECORRUPT, handle_try_boot(&handle, world, NULL));
+    cr_expect_not_null(strstr(test_err.text, "first toy"), "%s", test_err.text);
+}
+
+Test(ktm_recover, image_newer_than_the_log_is_refused)
+{
+    struct world *other = world_new(NULL);
+    struct handle others;
+    handle_boot(&others, other);
+    for (uint32_t i = 0; i < 30; i++) {
+        commit_pair(&others, i, 1);
+    }
+    ok(ktm_checkpoint(others.tm, ERR));
+    handle_close(&others);
+    char command[1024];
+    (void)snprintf(command, sizeof command, "cp '%s/toy1' '%s/toy1'", other->temp.path,
+                   world->temp.path);
+    cr_assert_eq(system(command), 0);
+    world_free(other);
+    handle_close(&handle);
+    world_reboot(world);
+    fails(TX_ECORRUPT, handle_try_boot(&handle, world, NULL));
+    cr_expect_not_null(strstr(test_err.text, "second toy"), "%s", test_err.text);
+}
+
+static void refused(enum tx_status status)
+{
+    handle_close(&handle);
+    world_reboot(world);
+    fails(status, handle_try_boot(&handle, world, NULL));
+    cr_expect_eq(toy_live_value(world, 0, 1), 0, "nothing was carried out");
+}
+
+Test(ktm_recover, record_that_is_no_transaction_is_refused_before_anything_is_done)
+{
+    commit_pair(&handle, 1, 5);
+    raw_append(&handle, KTM_COMMIT, "rubbish", 7);
+    refused(TX_ECORRUPT);
+    cr_expect_not_null(strstr(test_err.text, "offset"), "%s", test_err.text);
+}
+
+Test(ktm_recover, record_of_unknown_kind_is_refused)
+{
+    commit_pair(&handle, 1, 5);
+    raw_append(&handle, 99, "from the future", 15);
+    refused(TX_EVERSION);
+}
+
+static void append_transaction(uint32_t kind, uint64_t sequence, uint8_t rm)
+{
+    TX_AUTO(tx_buf) bytes = TX_BUF_INIT;
+    TX_AUTO(tx_buf) entries = TX_BUF_INIT;
+    struct ktm_entry_header entry = {.rm = rm, .op = 1};
+    ok(ktm_changes_add(&entries, &entry, NULL, 0, ERR));
+    struct ktm_header header = {
+        .epoch = 1, .sequence = sequence, .entry_count = 1, .entries_size = entries.size};
+    ok(ktm_header_encode(&header, "", &bytes, ERR));
+    ok(tx_buf_append(&bytes, entries.data, entries.size, ERR));
+    raw_append(&handle, kind, bytes.data, bytes.size);
+}
+
+static void append_decision(uint64_t sequence, tx_lsn prepare)
+{
+    TX_AUTO(tx_buf) bytes = TX_BUF_INIT;
+    struct ktm_decision decision = {
+        .outcome = KTM_DECIDE_COMMIT, .epoch = 1, .sequence = sequence, .prepare_lsn = prepare};
+    ok(ktm_decision_encode(&decision, &bytes, ERR));
+    raw_append(&handle, KTM_DECIDE, bytes.data, bytes.size);
+}
+
+Test(ktm_recover, entries_of_an_unknown_resource_manager_are_refused)
+{
+    commit_pair(&handle, 1, 5);
+    append_transaction(KTM_COMMIT, 70, 3);
+    refused(TX_EVERSION);
+}
+
+Test(ktm_recover, transaction_that_is_prepared_twice_is_refused)
+{
+    append_transaction(KTM_PREPARE, 70, 0);
+    append_transaction(KTM_PREPARE, 70, 0);
+    refused(TX_ECORRUPT);
+}
+
+Test(ktm_recover, decision_about_nothing_is_refused)
+{
+    tx_lsn commit = commit_pair(&handle, 1, 5);
+    append_decision(70, commit);
+    refused(TX_ECORRUPT);
+}
+
+Test(ktm_recover, decision_about_a_later_record_is_refused)
+{
+    append_decision(70, handle_log_info(&handle).append_lsn);
+    append_transaction(KTM_PREPARE, 70, 0);
+    refused(TX_ECORRUPT);
+}
+
+Test(ktm_recover, decision_about_another_transaction_is_refused)
+{
+    tx_lsn lsn = handle_log_info(&handle).append_lsn;
+    append_transaction(KTM_PREPARE, 70, 0);
+    append_decision(71, lsn);
+    refused(TX_ECORRUPT);
+}
+
+Test(ktm_recover, transaction_that_is_decided_twice_is_refused)
+{
+    struct ktm_txn *txn = txn_begin(&handle, 0);
+    struct ktm_id id = ktm_txn_id(txn);
+    tx_lsn lsn = handle_log_info(&handle).append_lsn;
+    ok(ktm_prepare(txn, ERR));
+    ok(ktm_rollback_prepared(handle.tm, &id, ERR));
+    append_decision(id.sequence, lsn);
+    refused(TX_ECORRUPT);
+}
+
+Test(ktm_recover, damaged_detached_transaction_is_kept)
+{
+    struct ktm_txn *txn = txn_begin(&handle, 0);
+    struct ktm_id id = ktm_txn_id(txn);
+    char path[KTM_CHANGES_PATH_SIZE];
+    toy_set(txn, 0, 1, 5);
+    ok(ktm_detach(txn, ERR));
+    ktm_changes_path(&id, path);
+    make_file(world->temp.fd, path, "damaged");
+    handle_reboot(&handle);
+    cr_expect(file_is(world->temp.fd, path, "damaged"));
+    fails(TX_ECORRUPT, ktm_attach(handle.tm, &id, &txn, ERR));
+}
