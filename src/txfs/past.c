@@ -97,7 +97,7 @@ static enum tx_status make_step(const struct txfs_step *from, tx_lsn lsn,
 static enum tx_status add_step(struct txfs_past *past, struct txfs_past_commit *commit,
                                const struct txfs_step *from, struct tx_error *err)
 {
-    struct txfs_past_step *step;
+    struct txfs_past_step *step = NULL;
     struct txfs_tree_key key;
     TX_TRY(make_step(from, commit->lsn, &step, err));
     txfs_tree_key_set(&key, step->path);

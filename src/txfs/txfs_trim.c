@@ -74,7 +74,7 @@ static enum tx_status drop_commit(struct txfs *fs, int undo_dir, tx_lsn lsn, str
     TX_AUTO(name_list) list = {.names = TX_BUF_INIT};
     char name[TXFS_COMMIT_NAME_SIZE];
     char gone[GONE_NAME_SIZE];
-    bool kept;
+    bool kept = false;
     int dir;
     txfs_commit_name(lsn, name);
     (void)snprintf(gone, sizeof(gone), GONE "%s", name); /* fits */
