@@ -6,6 +6,7 @@ pkginclude_HEADERS += include/txkit/error.h include/txkit/memory.h
 libtx_base_la_SOURCES = \
 	src/base/alloc.c \
 	src/base/alloc.h \
+	src/base/base_internal.h \
 	src/base/buf.c \
 	src/base/buf.h \
 	src/base/cleanup.h \

@@ -9,16 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/base_internal.h"
 #include "base/hash.h"
-
-struct tx_map_node {
-    struct tx_map_node *left;
-    struct tx_map_node *right;
-    uint64_t priority;
-    void *value;
-    size_t key_size;
-    uint8_t key[];
-};
 
 static int compare_keys(const void *a, size_t a_size, const void *b, size_t b_size)
 {

@@ -117,6 +117,9 @@ static enum tx_status draft_init(struct txio_draft *draft, const struct txio_par
                                  struct tx_error *err)
 {
     size_t size = strlen(parent->name);
+    if (size == 0 || strcmp(parent->name, ".") == 0 || strcmp(parent->name, "..") == 0) {
+        return tx_error_set(err, TX_EINVAL, "\"%s\" is no name for a file", parent->name);
+    }
     if (size + sizeof(".new") > sizeof(draft->draft_name)) {
         return tx_error_set(err, TX_ELIMIT, "name of %zu bytes is too long to replace", size);
     }

@@ -115,8 +115,12 @@ uint64_t os_process_id(OS_SELF)
     _Atomic uint64_t *page = atomic_load_explicit(&remembered, memory_order_acquire);
     if (!page) {
         page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (page == MAP_FAILED || madvise((void *)page, sizeof *page, MADV_WIPEONFORK) != 0) {
+        if (page == MAP_FAILED) {
             return (uint64_t)getpid(); /* never wrong, only slower */
+        }
+        if (madvise((void *)page, sizeof *page, MADV_WIPEONFORK) != 0) {
+            (void)munmap((void *)page, sizeof *page); /* or every call would leave one behind */
+            return (uint64_t)getpid();
         }
         /* Two threads at once: one page of the loser stays mapped, which does no harm. */
         atomic_store_explicit(&remembered, page, memory_order_release);

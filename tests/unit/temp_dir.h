@@ -11,8 +11,11 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -73,6 +76,17 @@ static inline bool file_is(int dir, const char *path, const char *text)
     ssize_t size = read(fd, data, sizeof(data));
     (void)close(fd);
     return size == (ssize_t)strlen(text) && memcmp(data, text, strlen(text)) == 0;
+}
+
+/* fork(), with a child that does not outlive a test that fails. */
+static inline pid_t fork_child(void)
+{
+    pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    }
+    return child;
 }
 
 /* How many descriptors this process has open. */

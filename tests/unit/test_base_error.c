@@ -112,6 +112,9 @@ Test(base_error, texts_are_not_cut_within_a_character)
             (void)tx_error_set(&err, TX_EIO, "%*s%s", before, "", letters[i]);
             int fits = before + size < TX_ERROR_TEXT_SIZE;
             cr_assert_eq((int)strlen(err.text), fits ? before + size : before);
+            (void)tx_error_set(&err, TX_EIO, "%*s%s%99s", before, "", letters[i], "cut");
+            cr_assert_eq(err.text[before] == letters[i][0], fits);
+            cr_assert(!fits || memcmp(err.text + before, letters[i], (size_t)size) == 0);
         }
     }
 }

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "base/base_internal.h"
 #include "base/map.h"
 #include "unit/failing_alloc.h"
 
@@ -125,6 +126,41 @@ Test(base_map, agrees_with_a_sorted_array_over_random_operations)
             check_order(&map);
         }
     }
+}
+
+/* Trees of the same shape over the same keys; answers their depth. */
+static int check_same(const struct tx_map_node *a, const struct tx_map_node *b)
+{
+    cr_assert_eq(a == NULL, b == NULL);
+    if (a == NULL) {
+        return 0;
+    }
+    cr_assert_eq(compare(a->key, a->key_size, b->key, b->key_size), 0);
+    int left = check_same(a->left, b->left);
+    int right = check_same(a->right, b->right);
+    return 1 + (left > right ? left : right);
+}
+
+Test(base_map, equal_contents_give_equal_and_shallow_trees)
+{
+    enum { KEYS = 5000 };
+    TX_AUTO(tx_map) a;
+    TX_AUTO(tx_map) b;
+    tx_map_init(&a, NULL);
+    tx_map_init(&b, NULL);
+    for (uint32_t i = 0; i < 3 * KEYS; i++) { /* in order, two of three removed again */
+        cr_assert_eq(tx_map_set(&a, &i, sizeof(i), &a, NULL), TX_OK);
+    }
+    for (uint32_t i = 0; i < 2 * KEYS; i++) {
+        cr_assert(tx_map_remove(&a, &(uint32_t){i % 2 == 0 ? i : 3 * KEYS - i}, sizeof(i)));
+    }
+    for (uint32_t i = 3 * KEYS; i-- > 0;) { /* the other way round, only what is left */
+        if (tx_map_get(&a, &i, sizeof(i)) != NULL) {
+            cr_assert_eq(tx_map_set(&b, &i, sizeof(i), &b, NULL), TX_OK);
+        }
+    }
+    cr_assert_eq(a.count, KEYS);
+    cr_assert_leq(check_same(a.root, b.root), 40);
 }
 
 Test(base_map, the_empty_key_is_a_key)

@@ -101,7 +101,23 @@ Test(txio_helpers, replace_makes_and_replaces)
     cr_assert_eq(txio_replace_file(io, TXIO_CWD, "./d/../h", "5", 1, NULL), TX_OK);
     cr_assert(file_is(temp.fd, "g", "4"));
     cr_assert(file_is(temp.fd, "h", "5"));
-    cr_assert_eq(txio_replace_file(io, TXIO_CWD, "/", "6", 1, NULL), TX_EINVAL);
+}
+
+Test(txio_helpers, replace_refuses_what_is_no_name_and_leaves_no_draft)
+{
+    static const char *const names[] = {"", "d/", ".", "..", "d/.", "d/.."};
+    struct txio *io = txio_posix();
+    struct tx_error err;
+    TX_AUTO(temp_dir) temp = temp_dir_new();
+    make_dir(temp.fd, "d");
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        cr_assert_eq(txio_replace_file(io, temp.fd, names[i], "x", 1, &err), TX_EINVAL);
+    }
+    cr_assert_str_eq(err.text, "\"..\" is no name for a file");
+    cr_assert_eq(txio_replace_file(io, TXIO_CWD, "/", "x", 1, NULL), TX_EINVAL);
+    cr_assert_eq(unlinkat(temp.fd, "d", AT_REMOVEDIR), 0); /* empty, and then all is */
+    cr_assert_eq(rmdir(temp.path), 0);
+    cr_assert_eq(mkdir(temp.path, 0700), 0);
 }
 
 Test(txio_helpers, replace_syncs_the_data_before_the_name_and_the_name_last)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -51,6 +52,49 @@ Test(txio_pair, a_mutex_lets_one_thread_in_at_a_time, .timeout = 60)
     cr_assert_eq(counted.mutex.word, 0);
 }
 
+struct sleeper {
+    struct failing_io failing;
+    struct txio_mutex mutex;
+    atomic_int waits;
+};
+static struct sleeper sleeper;
+
+static int count_wait(struct txio *io, _Atomic uint32_t *word, uint32_t expected,
+                      int64_t timeout_ns)
+{
+    atomic_fetch_add(&sleeper.waits, 1);
+    return txio_posix()->ops->wait(io, word, expected, timeout_ns);
+}
+
+static void *lock_and_unlock(void *arg)
+{
+    struct txio *io = arg;
+    txio_mutex_lock(io, &sleeper.mutex);
+    txio_mutex_unlock(io, &sleeper.mutex);
+    return NULL;
+}
+
+Test(txio_pair, who_waits_for_a_mutex_sleeps_and_is_woken, .timeout = 30)
+{
+    struct txio *io = failing_io_init(&sleeper.failing, -1, 0);
+    pthread_t threads[2];
+    sleeper.failing.ops.wait = count_wait;
+    cr_assert(txio_mutex_trylock(&sleeper.mutex));
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(pthread_create(&threads[i], NULL, lock_and_unlock, io), 0);
+    }
+    while (atomic_load(&sleeper.waits) < 2) {
+        (void)poll(NULL, 0, 1);
+    }
+    (void)poll(NULL, 0, 50);
+    cr_assert_lt(atomic_load(&sleeper.waits), 10, "it spins");
+    txio_mutex_unlock(io, &sleeper.mutex);
+    for (int i = 0; i < 2; i++) { /* each wakes the next */
+        cr_assert_eq(pthread_join(threads[i], NULL), 0);
+    }
+    cr_assert(txio_mutex_trylock(&sleeper.mutex));
+}
+
 Test(txio_pair, trylock_fails_while_held_and_only_then)
 {
     struct txio *io = txio_posix();
@@ -94,6 +138,35 @@ Test(txio_pair, excludes_the_same_handle_and_other_handles)
     txio_pair_unlock(&other);
     cr_assert_eq(txio_pair_lock(&mine, NULL), TX_OK);
     txio_pair_unlock(&mine);
+}
+
+static struct txio_pair *watched;
+static int unlocks;
+
+/* All locking of the byte, the unlocking too, happens under the mutex. */
+static int watch_lock(struct txio *io, int fd, uint64_t byte, enum txio_lock_mode mode, bool wait)
+{
+    cr_assert_neq(atomic_load(&watched->mutex.word), 0);
+    unlocks += mode == TXIO_UNLOCK;
+    return txio_posix()->ops->lock(io, fd, byte, mode, wait);
+}
+
+Test(txio_pair, the_mutex_is_held_as_long_as_the_byte)
+{
+    TX_AUTO(temp_dir) temp = temp_dir_new();
+    struct failing_io failing;
+    struct txio *io = failing_io_init(&failing, -1, 0);
+    struct txio_pair pair;
+    bool taken = false;
+    watched = &pair;
+    failing.ops.lock = watch_lock;
+    txio_pair_init(&pair, io, open_control(&temp), 0);
+    cr_assert_eq(txio_pair_lock(&pair, NULL), TX_OK);
+    txio_pair_unlock(&pair);
+    cr_assert_eq(txio_pair_trylock(&pair, &taken, NULL), TX_OK);
+    cr_assert(taken);
+    txio_pair_unlock(&pair);
+    cr_assert_eq(unlocks, 2);
 }
 
 Test(txio_pair, different_bytes_do_not_meet)
@@ -173,7 +246,7 @@ Test(txio_pair, excludes_threads_of_several_processes, .timeout = 60)
     int fd = open_control(&temp);
     cr_assert_eq(ftruncate(fd, 4096), 0);
     cr_assert_eq(io->ops->map(io, fd, 4096, &memory), 0);
-    pid_t child = fork();
+    pid_t child = fork_child();
     if (child == 0) {
         _exit(count_in_process(&temp, memory));
     }
@@ -192,7 +265,7 @@ Test(txio_pair, a_killed_holder_is_forgotten, .timeout = 60)
     char told;
     cr_assert_eq(pipe(ready), 0);
     txio_pair_init(&pair, txio_posix(), open_control(&temp), 1);
-    pid_t holder = fork();
+    pid_t holder = fork_child();
     if (holder == 0) {
         struct txio_pair theirs;
         txio_pair_init(&theirs, txio_posix(), open_control(&temp), 1);

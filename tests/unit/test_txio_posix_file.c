@@ -110,7 +110,7 @@ Test(txio_posix_file, a_leased_file_is_waited_for, .timeout = 30)
     make_file(temp.fd, "f", "abc");
     int ready[2];
     cr_assert_eq(pipe(ready), 0);
-    pid_t holder = fork();
+    pid_t holder = fork_child();
     if (holder == 0) {
         (void)signal(SIGIO, give_lease_back);
         leased_fd = openat(temp.fd, "f", O_RDWR | O_CLOEXEC);

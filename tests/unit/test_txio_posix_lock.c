@@ -29,7 +29,7 @@ static pid_t hold_elsewhere(const struct temp_dir *temp, uint64_t byte, enum txi
     int ready[2];
     char told;
     cr_assert_eq(pipe(ready), 0);
-    pid_t holder = fork();
+    pid_t holder = fork_child();
     if (holder == 0) {
         int fd = open_control(temp);
         int result = io->ops->lock(io, fd, byte, mode, true);
@@ -233,7 +233,7 @@ Test(txio_posix_lock, waking_reaches_other_processes, .timeout = 30)
     TX_AUTO(temp_dir) temp = temp_dir_new();
     int fd = open_control(&temp);
     cr_assert_eq(ftruncate(fd, 4096), 0);
-    pid_t sleeper = fork(); /* each maps for itself: other addresses, the same word */
+    pid_t sleeper = fork_child(); /* each maps for itself: other addresses, the same word */
     if (sleeper == 0) {
         _exit(io->ops->map(io, fd, 4096, &memory) != 0 || sleep_until_changed(memory) != NULL);
     }
@@ -286,7 +286,7 @@ Test(txio_posix_lock, identity_is_that_of_the_process)
     cr_assert_eq(io->ops->user_id(io, &uid, &gid), 0);
     cr_assert_eq(uid, geteuid());
     cr_assert_eq(gid, getegid());
-    pid_t child = fork();
+    pid_t child = fork_child();
     if (child == 0) {
         _exit(io->ops->process_id(io) == (uint64_t)getpid() ? 0 : 1);
     }

@@ -280,7 +280,6 @@ Test(txio_posix_path, openat2_that_never_settles_is_given_up)
 
 static void swap_for_ever(int root)
 {
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (;;) {
         (void)renameat2(root, "dir", root, "out", RENAME_EXCHANGE);
     }
@@ -312,7 +311,7 @@ Test(txio_posix_path, a_racer_cannot_lead_us_out)
     struct txio *io = txio_posix();
     TX_AUTO(temp_dir) temp = temp_dir_new();
     int root = make_trees(&temp);
-    pid_t racer = fork();
+    pid_t racer = fork_child();
     if (racer == 0) {
         swap_for_ever(root);
     }
