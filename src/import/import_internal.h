@@ -79,7 +79,7 @@ void import_touch_parent(struct import_sink *sink, const char *clean);
 enum tx_status import_mirror(struct import_sink *sink, struct tx_error *err) TX_CHECKED;
 
 /* import_path.c */
-/* Write prefix + cleaned path; TX_EESCAPE for absolute paths and "..". NUL-terminated in `clean`. */
+/* Write prefix and cleaned path, with a NUL. Errors: TX_EESCAPE for absolute paths and "..". */
 enum tx_status import_path_clean(const struct import_sink *sink, const char *path,
                                  struct tx_buf *clean, struct tx_error *err) TX_CHECKED;
 enum tx_status import_path_note(struct import_sink *sink, const char *clean, uint32_t mode,

@@ -11,8 +11,8 @@
  * that sums up the state; it must be the old or the new one. A copy that came back old serves
  * again, so the next run also meets what the kill left behind.
  *
- * With --changing yes only calls that can change something count: what a kill leaves behind before a
- * call that merely reads is what it leaves before the next call that does not. (A filter in the
+ * With --changing yes only calls that can change something count: what a kill leaves behind before
+ * a call that merely reads is what it leaves before the next call that does not. (A filter in the
  * kernel lets the others pass, so that a run stops a tenth as often. Not for programs that fork.)
  * With --sample only N numbers are tried, drawn from --seed; a first run counts the calls.
  * Exit: 0 no mixture, 1 mixtures or errors, 2 usage.
@@ -321,7 +321,8 @@ static struct tally work(const struct plan *plan, unsigned job)
     bool usable = false;
     unsigned long calls = 0;
     for (unsigned long turn = 0;; turn++) {
-        unsigned long number = plan->sample ? draw(&seed, plan->calls) : 1 + job + turn * plan->jobs;
+        unsigned long number =
+            plan->sample ? draw(&seed, plan->calls) : 1 + job + turn * plan->jobs;
         int status = 0;
         if (plan->sample && turn * plan->jobs + job >= plan->sample) {
             break;

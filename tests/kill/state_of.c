@@ -52,7 +52,7 @@ static void add_number(XXH3_state_t *state, unsigned long long number)
     XXH3_128bits_update(state, &number, sizeof number);
 }
 
-/* Which object of the walk has the same inode? Numbers of the walk, so that copies compare equal. */
+/* Which object of the walk has the same inode? Numbers of the walk: copies compare equal. */
 static unsigned long group_of(struct sum *sum, const struct stat *stat)
 {
     for (size_t i = 0; i < sum->inode_count; i++) {

@@ -169,7 +169,8 @@ int main(int argc, char **argv)
     printf("# %u commits, %u refused, %llu bytes left\n", count - refused, refused, free_bytes());
     result(clean, "a commit on a full disk succeeds or answers no space");
     result(refused >= 3 * SIZES && count > refused + 10, "the disk did fill up");
-    result(consistent(acknowledged, count), "what was acknowledged is there, what was refused is not");
+    result(consistent(acknowledged, count),
+           "what was acknowledged is there, what was refused is not");
     struct ktm_txn *txn = NULL;
     bool rolled = txstore_begin(store, NULL, &txn, &err) == TX_OK;
     struct tx_error ignored;

@@ -38,7 +38,7 @@ void fixture_make(const struct txstore_settings *settings)
     counting.counts = mmap(NULL, sizeof *counting.counts, PROT_READ | PROT_WRITE,
                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     cr_assert(counting.counts != MAP_FAILED);
-    strcpy(fixture_root, "/tmp/txkit-test.XXXXXX");
+    memcpy(fixture_root, "/tmp/txkit-test.XXXXXX", sizeof "/tmp/txkit-test.XXXXXX");
     cr_assert_not_null(mkdtemp(fixture_root));
     must(txstore_init(NULL, fixture_root, NULL, settings, &fixture_err));
 }

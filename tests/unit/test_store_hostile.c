@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Paths that climb, links planted before and after the vote: nothing outside the root is touched. */
+/* Paths that climb, links planted before and after the vote: nothing outside is touched. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
@@ -21,7 +21,7 @@ static char *in_root(const char *name)
 static void setup(void)
 {
     fixture_make(NULL);
-    strcpy(outside, "/tmp/txkit-canary.XXXXXX");
+    memcpy(outside, "/tmp/txkit-canary.XXXXXX", sizeof "/tmp/txkit-canary.XXXXXX");
     cr_assert_not_null(mkdtemp(outside));
     char path[128];
     snprintf(path, sizeof path, "%s/canary", outside);
