@@ -82,9 +82,8 @@ static enum tx_status new_file(struct txlog *log, const char *name, uint64_t siz
         return tx_error_os(err, -result, "allocate %llu bytes", (unsigned long long)size);
     }
     /* Written, not only allocated: the first write to an unwritten block changes metadata. */
-    TX_TRY(zero_fill(io, *fd, 0, size, err));
     /* Crash here: a file that the next survey removes. */
-    return txio_sync(io, *fd, name, err);
+    return zero_fill(io, *fd, 0, size, err);
 }
 
 void segment_draft_auto(struct segment_draft *draft)
@@ -176,6 +175,7 @@ static enum tx_status spare_fill(struct txlog *log, const struct log_survey *sur
     memcpy(draft->name, "new-spare", sizeof("new-spare"));
     spare_name(survey->spare_free, name);
     TX_TRY(new_file(log, draft->name, log->control.segment_size, &draft->fd, err));
+    TX_TRY(txio_datasync(log->io, draft->fd, draft->name, err));
     /* Crash here: the draft, removed by the next survey, or the spare, whole. */
     TX_TRY(txio_rename(log->io, log->log_dir, draft->name, log->log_dir, name, TXIO_NOREPLACE,
                        err));
