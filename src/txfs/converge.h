@@ -101,6 +101,10 @@ enum tx_status txfs_judge(struct txfs_model *model, int dir, const char *path,
                           enum txfs_verdict *verdict, struct tx_error *err) TX_CHECKED;
 bool txfs_stat_is(const struct txio_stat *is, const struct txfs_identity *identity);
 
+/* Is it what one of the goal's versions found and displaced? Then it is not the goal's node, however
+ * much it looks like it. */
+bool txfs_goal_displaces(const struct txfs_goal *goal, const struct txio_stat *is);
+
 /* Whose is what stands at a goal's path, when it is not the goal's node? */
 enum txfs_owner {
     TXFS_OURS_OLD,  /* displaced by one of the goal's versions: *version says which */

@@ -33,7 +33,7 @@ static enum tx_status try_at(struct find_job *job, int dir, const char *path, bo
                    : tx_error_os(job->err, -result, "stat \"%.200s\"", path);
     }
     TX_TRY(txfs_judge(job->model, dir, path, &is, job->node, &verdict, job->err));
-    if (verdict == TXFS_IS) {
+    if (verdict == TXFS_IS && !txfs_goal_displaces(job->goal, &is)) {
         found->found = true;
         found->in_root = dir == fs->root_dir;
         found->in_store = dir == fs->store_dir;

@@ -27,6 +27,19 @@ static bool is_base(const struct txio_stat *is, const struct txfs_entry *entry)
            (S_ISDIR(is->mode) || (is->size == base->size && is->mtime_ns == base->mtime_ns));
 }
 
+bool txfs_goal_displaces(const struct txfs_goal *goal, const struct txio_stat *is)
+{
+    const struct txfs_version *all = (const struct txfs_version *)(const void *)goal->versions.data;
+    for (size_t i = 0; i < goal->versions.size / sizeof(*all); i++) {
+        bool moved_here = goal->node != NULL && goal->node->creator.step == NULL &&
+                          txfs_stat_is(is, &goal->node->identity);
+        if (!moved_here && is_base(is, &all[i].ref.step->entry)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Lay the part of an extent that falls into [offset, offset + size) over the bytes. */
 static enum tx_status lay_extent(const struct txfs_source *source, const struct txfs_extent *at,
                                  uint8_t *bytes, uint64_t offset, size_t size, struct tx_error *err)

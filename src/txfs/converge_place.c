@@ -328,7 +328,7 @@ enum tx_status txfs_converge_goal(struct txfs_model *model, struct txfs_goal *go
     }
     if (goal->node->home != NULL) { /* a further name: of that very inode */
         verdict = is.ino == goal->node->home_ino ? TXFS_IS : TXFS_OTHER;
-    } else {
+    } else if (!txfs_goal_displaces(goal, &is)) {
         TX_TRY(txfs_judge(model, model->fs->root_dir, goal->path, &is, goal->node, &verdict, err));
     }
     if (verdict == TXFS_IS) {

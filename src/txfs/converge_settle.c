@@ -29,7 +29,8 @@ static enum tx_status write_extents(struct txfs_model *model, const struct txfs_
 struct known {
     const struct txio_stat *is;
     bool mode;
-    bool owner;
+    bool uid;
+    bool gid;
 };
 
 static void know_mode(struct known *known, uint32_t mode)
@@ -37,11 +38,18 @@ static void know_mode(struct known *known, uint32_t mode)
     known->mode |= (known->is->mode & 07777) == (mode & 07777);
 }
 
+/* A power cut may keep one of the two. */
+static void know_owner(struct known *known, uint32_t uid, uint32_t gid)
+{
+    known->uid |= known->is->uid == uid;
+    known->gid |= known->is->gid == gid;
+}
+
 static void know_identity(struct known *known, const struct txfs_identity *identity)
 {
     if (identity->existed) {
         know_mode(known, identity->mode);
-        known->owner |= known->is->uid == identity->uid && known->is->gid == identity->gid;
+        know_owner(known, identity->uid, identity->gid);
     }
 }
 
@@ -54,7 +62,7 @@ static void know_entry(struct known *known, const struct txfs_entry *entry)
         }
     }
     if (entry->mask & TXFS_SETS_OWNER) {
-        known->owner |= known->is->uid == entry->uid || known->is->gid == entry->gid;
+        know_owner(known, entry->uid, entry->gid);
     }
     know_identity(known, &entry->source);
 }
@@ -70,13 +78,13 @@ static bool is_known(const struct txfs_model *model, const struct txfs_cnode *no
         if (S_ISDIR(is->mode) || node->creator.step->entry.staged != 0) {
             know_mode(&known, S_ISDIR(is->mode) ? 0700 : 0600);
         }
-        known.owner |= is->uid == publisher->uid || is->gid == publisher->gid;
+        know_owner(&known, publisher->uid, publisher->gid);
     }
     know_identity(&known, &node->identity);
     for (size_t i = 0; i < txfs_ref_count(&node->amendments); i++) {
         know_entry(&known, &txfs_ref_at(&node->amendments, i)->step->entry);
     }
-    return known.mode && known.owner;
+    return known.mode && known.uid && known.gid;
 }
 
 static enum tx_status set_attributes(struct txfs_model *model, struct txfs_cnode *node,

@@ -258,6 +258,12 @@ static enum tx_status unpack_all(const struct rename_job *job, const struct parc
         status = job->exchange ? unpack(job, to, err)
                                : txfs_change_absent(job->view, job->from, err);
     }
+    if (status == TX_OK) {
+        status = txfs_index_moved(job->view, job->from, job->to, err);
+    }
+    if (status == TX_OK && job->exchange) {
+        status = txfs_index_moved(job->view, job->to, job->from, err);
+    }
     return move_followers(job, followers, status, err);
 }
 

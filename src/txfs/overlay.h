@@ -77,6 +77,9 @@ struct txfs_inode *txfs_index_inode(const struct txfs_view *view, uint64_t dev, 
 /* Remember that the file with several names goes by this one too. */
 enum tx_status txfs_index_name(struct txfs_view *view, const struct txfs_identity *identity,
                                const char *path, struct tx_error *err) TX_CHECKED;
+/* What went by names at or below `from` goes by names at or below `to` now. */
+enum tx_status txfs_index_moved(struct txfs_view *view, const char *from, const char *to,
+                                struct tx_error *err) TX_CHECKED;
 /* Remember the first identity seen at a real path. */
 enum tx_status txfs_touch(struct tx_map *touched, const char *real,
                           const struct txfs_identity *identity, struct tx_error *err) TX_CHECKED;

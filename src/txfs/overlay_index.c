@@ -113,6 +113,36 @@ enum tx_status txfs_index_name(struct txfs_view *view, const struct txfs_identit
     return tx_map_set(&inode->names, path, strlen(path) + 1, &present, err);
 }
 
+static enum tx_status move_names(struct txfs_inode *inode, const char *from, const char *to,
+                                 struct tx_error *err)
+{
+    struct tx_map_entry at;
+    char moved[TXFS_PATH_MAX + 1];
+    bool any = tx_map_at_or_after(&inode->names, from, strlen(from), &at);
+    for (; any; any = tx_map_after(&inode->names, at.key, at.key_size, &at)) {
+        const char *name = at.key;
+        if (strncmp(name, from, strlen(from)) != 0) {
+            break;
+        }
+        if (strcmp(name, from) == 0 || txfs_path_is_below(name, from)) {
+            TX_TRY(txfs_path_move(name, from, to, moved, err));
+            TX_TRY(tx_map_set(&inode->names, moved, strlen(moved) + 1, &present, err));
+        }
+    }
+    return TX_OK;
+}
+
+enum tx_status txfs_index_moved(struct txfs_view *view, const char *from, const char *to,
+                                struct tx_error *err)
+{
+    struct tx_map_entry at;
+    bool any = tx_map_at_or_after(&view->inodes, NULL, 0, &at);
+    for (; any; any = tx_map_after(&view->inodes, at.key, at.key_size, &at)) {
+        TX_TRY(move_names(at.value, from, to, err)); /* the old one stays: it is only tried */
+    }
+    return TX_OK;
+}
+
 static bool has_names(const struct txfs_entry *entry)
 {
     return entry->source.existed && entry->source.nlink > 1 && S_ISREG(entry->source.mode);

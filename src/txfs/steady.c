@@ -76,17 +76,19 @@ static enum tx_status sync_touched(struct txfs *fs, const char *path, struct tx_
 
 struct own_names {
     struct tx_buf names; /* NUL after each */
+    bool all;
     struct tx_error *err;
     enum tx_status status;
 };
 
-/* Displaced objects are old, and durable since long; the rest of undo/<L> is ours and new. */
+/* changes, f<i>, s<i>, sums are new. What one commit displaced is old, and durable since long; of
+ * several commits the later may have displaced what the earlier placed. */
 static int collect_own(void *arg, const char *name, uint64_t ino, unsigned type)
 {
     struct own_names *own = arg;
     (void)ino;
     (void)type;
-    if (strchr("cfs", name[0]) != NULL) { /* changes, f<i>, s<i>, sums */
+    if (own->all || strchr("cfs", name[0]) != NULL) {
         own->status = tx_buf_append(&own->names, name, strlen(name) + 1, own->err);
     }
     return own->status != TX_OK;
@@ -97,15 +99,20 @@ static enum tx_status sync_names(struct txfs *fs, int dir, const struct tx_buf *
 {
     for (size_t at = 0; at < names->size;) {
         const char *name = (const char *)names->data + at;
+        struct txio_stat stat;
+        if (fs->io->ops->stat(fs->io, dir, name, &stat) == 0 && S_ISDIR(stat.mode)) {
+            return tx_error_set(err, TX_ENOTSUP, "a displaced directory is synced with all else");
+        }
         TX_TRY(sync_path(fs, dir, name, err));
         at += strlen(name) + 1;
     }
     return txio_sync(fs->io, dir, "a directory below undo/", err);
 }
 
-static enum tx_status sync_commit(struct txfs *fs, int undo_dir, tx_lsn lsn, struct tx_error *err)
+static enum tx_status sync_commit(struct txfs *fs, int undo_dir, tx_lsn lsn, bool all,
+                                  struct tx_error *err)
 {
-    struct own_names own = {TX_BUF_INIT, err, TX_OK};
+    struct own_names own = {TX_BUF_INIT, all, err, TX_OK};
     char name[TXFS_COMMIT_NAME_SIZE];
     int dir;
     txfs_commit_name(lsn, name);
@@ -133,7 +140,7 @@ static enum tx_status sync_few(struct txfs *fs, const tx_lsn *lsns, size_t count
         TX_TRY(sync_touched(fs, touched->paths[i], err));
     }
     for (size_t i = 0; i < count; i++) {
-        TX_TRY(sync_commit(fs, undo_dir, lsns[i], err));
+        TX_TRY(sync_commit(fs, undo_dir, lsns[i], count > 1, err));
     }
     return txio_sync(fs->io, undo_dir, "undo/", err);
 }
