@@ -86,6 +86,35 @@ tests_unit_unit_base_SOURCES = \
 tests_unit_unit_base_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_unit_unit_base_LDADD = $(UNIT_BASE_LIBS) $(CRITERION_LIBS)
 
+unit_tests += tests/unit/unit_log
+tests_unit_unit_log_SOURCES = \
+	tests/unit/failing_alloc.h \
+	tests/unit/hook_io.h \
+	tests/unit/log_fixture.c \
+	tests/unit/log_fixture.h \
+	tests/unit/temp_dir.h \
+	tests/unit/test_txlog_append.c \
+	tests/unit/test_txlog_control.c \
+	tests/unit/test_txlog_crash.c \
+	tests/unit/test_txlog_errors.c \
+	tests/unit/test_txlog_force.c \
+	tests/unit/test_txlog_format_doc.c \
+	tests/unit/test_txlog_frame.c \
+	tests/unit/test_txlog_kill.c \
+	tests/unit/test_txlog_log_open.c \
+	tests/unit/test_txlog_log_read.c \
+	tests/unit/test_txlog_log_recover.c \
+	tests/unit/test_txlog_log_scan.c \
+	tests/unit/test_txlog_log_trim.c \
+	tests/unit/test_txlog_log_verify.c \
+	tests/unit/test_txlog_recover_damage.c \
+	tests/unit/test_txlog_recover_tail.c \
+	tests/unit/test_txlog_reserve.c \
+	tests/unit/test_txlog_segment.c \
+	tests/unit/test_txlog_segment_table.c
+tests_unit_unit_log_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+tests_unit_unit_log_LDADD = libtx_sim.la $(UNIT_LOG_LIBS) $(CRITERION_LIBS)
+
 unit_tests += tests/unit/unit_ktm
 tests_unit_unit_ktm_SOURCES = \
 	tests/unit/ktm_fixture.c \

@@ -4,7 +4,7 @@
 
 #define F(member, phrase) TX_FIELD(struct frame_header, member, phrase)
 const struct tx_field frame_fields[] = {
-    F(magic, "0x52465854"),
+    F(magic, "\"TXFR\""),
     F(version, "1"),
     F(header_size, "bytes of this header, 80"),
     F(kind, "given by the writer; 0xFFFFFFFF: a new epoch begins"),

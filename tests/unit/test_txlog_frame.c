@@ -66,7 +66,8 @@ Test(txlog_frame, what_is_no_header_is_refused)
 {
     struct frame_header out;
     uint8_t disk[FRAME_HEADER_SIZE];
-    static const unsigned bad[] = {0, 3, 4, 6, 12, 15, 23}; /* magic, version, size, zeros, payload */
+    /* magic, version, size, zeros, payload */
+    static const unsigned bad[] = {0, 3, 4, 6, 12, 15, 23};
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         struct frame_header in = some_header();
         frame_encode(&in, disk);

@@ -37,7 +37,8 @@ static int die_at(struct hook_io *self, enum hook_op op, enum hook_when when)
 }
 
 /* Run `act` in a process that dies at this point; false when it never came there. */
-static bool run_and_die(void (*act)(struct log_user *), enum hook_op op, enum hook_when when, int at)
+static bool run_and_die(void (*act)(struct log_user *), enum hook_op op, enum hook_when when,
+                        int at)
 {
     int status;
     if (fork() == 0) {

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/* The unproven tail, with and without space for a new segment. */
+#include "unit/log_fixture.h"
+
+#include "sim/fault.h"
+#include "unit/hook_io.h"
+#include "unit/temp_dir.h"
+
+enum { SECTOR = 512 };
+
+static struct temp_dir temp;
+static struct log_user user;
+
+static void setup(void)
+{
+    temp = temp_dir_new();
+    log_make(txio_posix(), temp.fd, 0);
+    log_open(&user, txio_posix(), temp.fd);
+}
+
+static void teardown(void)
+{
+    log_close(&user);
+    temp_dir_auto(&temp);
+}
+
+TestSuite(txlog_recover_tail, .init = setup, .fini = teardown, .timeout = 120);
+
+static void reopen(void)
+{
+    log_open(&user, txio_posix(), temp.fd);
+}
+
+/* Where the record at this LSN stands. */
+static struct txlog_record place_of(tx_lsn lsn)
+{
+    TX_AUTO(tx_buf) payload = TX_BUF_INIT;
+    struct txlog_record record;
+    ok(txlog_read(user.log, lsn, &record, &payload, &test_err));
+    return record;
+}
+
+static void damage(const struct txlog_record *record, uint64_t at, size_t size)
+{
+    uint8_t garbage[3 * TXLOG_BLOCK_SIZE];
+    memset(garbage, 0xE7, sizeof(garbage));
+    cr_assert_leq(size, sizeof(garbage));
+    file_write(temp.fd, segment_path(record->segment), record->offset + at, garbage, size);
+}
+
+/* --- The unproven tail --- */
+
+Test(txlog_recover_tail, the_unproven_tail_is_written_again_and_forced)
+{
+    static struct hook_io hook; /* in use until the test's end */
+    struct txio *io = hook_init(&hook, NULL);
+    log_put_forced(&user, 1, 100);
+    tx_lsn proven = log_info(&user).append_lsn;
+    log_put_forced(&user, 2, 5000); /* says that all before it was durable */
+    log_put_forced(&user, 3, 100);
+    tx_lsn last = log_info(&user).append_lsn - TXLOG_BLOCK_SIZE;
+    tx_lsn end = log_info(&user).append_lsn;
+    log_close(&user);
+    log_open(&user, io, temp.fd);
+    /* Record 3 says that 2 was durable; nothing says so of 3. */
+    cr_assert_eq(user.recovery.rewritten_bytes, end - last);
+    cr_assert_lt(proven, last);
+    cr_assert_geq(hook.written, end - last + TXLOG_BLOCK_SIZE);
+    cr_assert_geq(hook.calls[HOOK_DATASYNC], 4); /* control twice, header, contents */
+    cr_assert_eq(hook.calls[HOOK_RENAME], 1);
+    cr_assert_geq(hook.calls[HOOK_SYNC], 1);
+    struct txlog_record record = place_of(last);
+    cr_assert_eq(record.segment, log_info(&user).segment_count);
+    cr_assert_eq(record.epoch, 1);
+    log_expect(&user, 3);
+}
+
+Test(txlog_recover_tail, nothing_proven_is_written_again)
+{
+    for (uint32_t i = 1; i <= 9; i++) {
+        log_put_forced(&user, i, 100);
+    }
+    log_reopen(&user);
+    cr_assert_eq(user.recovery.rewritten_bytes, TXLOG_BLOCK_SIZE);
+    log_reopen(&user);
+    cr_assert_eq(user.recovery.rewritten_bytes, 0);
+    log_expect(&user, 9);
+}
+
+Test(txlog_recover_tail, large_unproven_records_are_copied_whole)
+{
+    log_put_forced(&user, 1, 10);
+    log_put(&user, 2, 700000);
+    log_put(&user, 3, 10);
+    log_put(&user, 4, 300000);
+    log_put(&user, 5, 10);
+    log_reopen(&user);
+    cr_assert_gt(user.recovery.rewritten_bytes, 1000000);
+    log_expect(&user, 5);
+    log_reopen(&user);
+    log_expect(&user, 5);
+    log_close_clean(&user);
+    cr_assert_eq(log_faults(txio_posix(), temp.fd), 0, "%s",
+                 log_faults_text(txio_posix(), temp.fd));
+    reopen();
+}
+
+/* --- Without space --- */
+
+static struct fault_layer full_disk;
+
+static void fill_disk(void)
+{
+    fault_init(&full_disk, txio_posix(), false);
+    fault_add(&full_disk, &(struct fault_rule){.ops = LAYER_BIT(allocate) | LAYER_BIT(pwritev),
+                                               .part = "new-", .nth = 1, .kind = FAULT_ERRNO,
+                                               .os_errno = ENOSPC});
+}
+
+static void remove_spares(void)
+{
+    char command[400];
+    (void)snprintf(command, sizeof(command), "rm -f %s/log/spare-*", temp.path);
+    cr_assert_eq(system(command), 0);
+}
+
+Test(txlog_recover_tail, a_full_disk_does_not_keep_a_log_from_opening)
+{
+    fill_disk();
+    log_put_forced(&user, 1, 100);
+    log_put(&user, 2, 100);
+    for (unsigned i = 0; i < 5; i++) { /* as often as one likes */
+        log_close(&user);
+        remove_spares();
+        log_open(&user, &full_disk.layer.io, temp.fd);
+        log_expect(&user, 2);
+    }
+    cr_assert_eq(log_info(&user).segment_count, 1);
+    log_close_clean(&user);
+    cr_assert_eq(log_faults(txio_posix(), temp.fd), 0, "%s",
+                 log_faults_text(txio_posix(), temp.fd));
+    reopen();
+    log_put_forced(&user, 3, 10000);
+    log_expect(&user, 3);
+}
+
+Test(txlog_recover_tail, a_torn_tail_on_a_full_disk_is_wiped_in_place)
+{
+    fill_disk();
+    log_put_forced(&user, 1, 100);
+    tx_lsn torn = log_put(&user, 2, 10) - TXLOG_BLOCK_SIZE;
+    struct txlog_record record = place_of(torn);
+    log_close(&user);
+    damage(&record, 0, SECTOR);
+    remove_spares();
+    log_open(&user, &full_disk.layer.io, temp.fd);
+    cr_assert_eq(user.recovery.torn_bytes, TXLOG_BLOCK_SIZE);
+    log_expect(&user, 1);
+    log_close_clean(&user);
+    cr_assert_eq(log_faults(txio_posix(), temp.fd), 0, "%s",
+                 log_faults_text(txio_posix(), temp.fd));
+    reopen();
+}
+
+Test(txlog_recover_tail, segments_behind_the_end_give_their_space_on_a_full_disk)
+{
+    fill_disk();
+    log_put_forced(&user, 1, 100);
+    tx_lsn torn = log_put_forced(&user, 2, 10);
+    for (uint32_t i = 3; i < 10; i++) {
+        log_put(&user, i, 8000); /* six more segments, all unproven */
+    }
+    struct txlog_record record = place_of(torn);
+    log_close(&user);
+    damage(&record, 0, SECTOR);
+    remove_spares();
+    log_open(&user, &full_disk.layer.io, temp.fd);
+    log_expect(&user, 2);
+    log_put_forced(&user, 3, 100);
+    log_close(&user);
+    log_open(&user, &full_disk.layer.io, temp.fd);
+    log_expect(&user, 3);
+    log_close_clean(&user);
+    cr_assert_eq(log_faults(txio_posix(), temp.fd), 0, "%s",
+                 log_faults_text(txio_posix(), temp.fd));
+    reopen();
+}
+
+Test(txlog_recover_tail, the_unproven_tail_is_rewritten_in_place_on_a_full_disk)
+{
+    fill_disk();
+    log_put_forced(&user, 1, 100);
+    for (uint32_t i = 2; i < 8; i++) {
+        log_put(&user, i, i * 1500);
+    }
+    log_close(&user);
+    remove_spares();
+    log_open(&user, &full_disk.layer.io, temp.fd);
+    cr_assert_gt(user.recovery.rewritten_bytes, 6 * 4096);
+    log_expect(&user, 7);
+    log_close(&user);
+    reopen();
+    log_expect(&user, 7);
+}
