@@ -167,18 +167,23 @@ endif
 
 unit_tests += tests/unit/unit_fs
 tests_unit_unit_fs_SOURCES = \
+	tests/unit/fs_describe.c \
 	tests/unit/fs_fixture.c \
 	tests/unit/fs_fixture.h \
 	tests/unit/fs_model.c \
 	tests/unit/fs_model.h \
 	tests/unit/temp_dir.h \
 	tests/unit/test_txfs_attr.c \
+	tests/unit/test_txfs_commit.c \
 	tests/unit/test_txfs_dir.c \
 	tests/unit/test_txfs_entry.c \
 	tests/unit/test_txfs_file.c \
+	tests/unit/test_txfs_file_registry.c \
 	tests/unit/test_txfs_link.c \
 	tests/unit/test_txfs_path.c \
+	tests/unit/test_txfs_prepare.c \
 	tests/unit/test_txfs_rename.c \
+	tests/unit/test_txfs_validate.c \
 	tests/unit/test_txfs_view.c
 tests_unit_unit_fs_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_unit_unit_fs_LDADD = $(UNIT_FS_LIBS) $(CRITERION_LIBS)

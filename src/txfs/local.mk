@@ -7,6 +7,7 @@ libtx_fs_la_SOURCES = \
 	src/txfs/txfs_internal.h \
 	src/txfs/open_file.h \
 	src/txfs/overlay.h \
+	src/txfs/parcel.h \
 	src/txfs/prepare_internal.h \
 	src/txfs/base.c \
 	src/txfs/change.c \
@@ -31,6 +32,7 @@ libtx_fs_la_SOURCES = \
 	src/txfs/op_rename.c \
 	src/txfs/op_xattr.c \
 	src/txfs/overlay_index.c \
+	src/txfs/parcel.c \
 	src/txfs/path.c \
 	src/txfs/resolve.c \
 	src/txfs/validate.c \

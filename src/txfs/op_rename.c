@@ -8,100 +8,7 @@
 #include <sys/stat.h>
 
 #include "txfs/open_file.h"
-
-/* One entry on its way. */
-struct packed {
-    struct packed *next;
-    bool opaque;           /* below a directory of the transaction's own: has no base */
-    bool is_root;          /* the renamed object itself */
-    char *real;            /* where its base is */
-    size_t content_at;
-    struct txfs_entry entry; /* leads into `head` */
-    struct tx_buf head;
-};
-
-struct parcel {
-    struct packed *first;
-    struct packed **end;
-};
-
-static void parcel_auto(struct parcel *parcel)
-{
-    while (parcel->first != NULL) {
-        struct packed *item = parcel->first;
-        parcel->first = item->next;
-        tx_buf_release(&item->head);
-        tx_free(item->real);
-        tx_free(item);
-    }
-}
-
-static enum tx_status copy_entry(struct packed *item, const struct txfs_entry *entry,
-                                 struct tx_error *err)
-{
-    TX_TRY(txfs_entry_encode(entry, &item->head, err));
-    struct txfs_entry bare = *entry; /* decoded without its content, which stays in the set */
-    bare.content_size = 0;
-    size_t fixed = tx_fields_size(txfs_entry_fields);
-    struct tx_reader reader = tx_reader_on(item->head.data + fixed, item->head.size - fixed);
-    item->entry = bare;
-    item->entry.path = tx_read_text(&reader);
-    const char *target = tx_read_text(&reader);
-    const char *base_path = tx_read_text(&reader);
-    item->entry.target = entry->target != NULL ? target : NULL;
-    item->entry.base_path = entry->base_path != NULL ? base_path : NULL;
-    item->entry.xattrs = tx_read_bytes(&reader, tx_read32(&reader));
-    item->entry.extents = tx_read_bytes(&reader, (size_t)tx_read32(&reader) * TXFS_EXTENT_SIZE);
-    item->entry.content = NULL;
-    item->entry.content_size = entry->content_size;
-    return TX_OK;
-}
-
-static enum tx_status pack_entry(const struct txfs_view *view, struct parcel *parcel,
-                                 const struct txfs_entry *entry, size_t content_at,
-                                 struct packed **made, struct tx_error *err)
-{
-    char real[TXFS_PATH_MAX + 1];
-    struct packed *item = tx_alloc_zero(sizeof *item);
-    if (item == NULL) {
-        return tx_error_set(err, TX_ENOMEM, "no memory for a path");
-    }
-    *parcel->end = item;
-    parcel->end = &item->next;
-    item->content_at = content_at;
-    TX_TRY(copy_entry(item, entry, err));
-    TX_TRY(txfs_shows_through(view, entry->path, &item->opaque, real, err));
-    item->real = item->opaque ? NULL : tx_text_copy(entry->base_path ? entry->base_path : real);
-    if (!item->opaque && item->real == NULL) {
-        return tx_error_set(err, TX_ENOMEM, "no memory for a path");
-    }
-    *made = item;
-    return TX_OK;
-}
-
-/* Pack the object at `path`, then all entries below it. */
-static enum tx_status pack(const struct txfs_view *view, const char *path,
-                           const struct txfs_object *object, struct parcel *parcel,
-                           struct tx_error *err)
-{
-    const struct txfs_node *node = txfs_view_node(view, path);
-    struct packed *item;
-    struct txfs_entry entry;
-    parcel->end = &parcel->first;
-    if (node != NULL) {
-        entry = node->entry;
-    } else {
-        txfs_change_start(view, path, object, TXFS_CHANGE_ATTRIBUTES, &entry);
-        entry.source = entry.base;
-    }
-    TX_TRY(pack_entry(view, parcel, &entry, node != NULL ? node->content_at : 0, &item, err));
-    item->is_root = true;
-    for (node = txfs_view_below(view, path, NULL); node != NULL;
-         node = txfs_view_below(view, path, node->entry.path)) {
-        TX_TRY(pack_entry(view, parcel, &node->entry, node->content_at, &item, err));
-    }
-    return TX_OK;
-}
+#include "txfs/parcel.h"
 
 /* The two paths that change places, or of which one takes the other's. */
 struct rename_job {
@@ -131,7 +38,7 @@ static enum tx_status new_place(const struct rename_job *job, const char *path,
     return txfs_path_join("", 0, path, out, err);
 }
 
-static enum tx_status unpack_one(const struct rename_job *job, const struct packed *item,
+static enum tx_status unpack_one(const struct rename_job *job, const struct txfs_packed *item,
                                  struct tx_error *err)
 {
     char path[TXFS_PATH_MAX + 1];
@@ -157,10 +64,10 @@ static enum tx_status unpack_one(const struct rename_job *job, const struct pack
     return txfs_view_add(job->view, &entry, err);
 }
 
-static enum tx_status unpack(const struct rename_job *job, const struct parcel *parcel,
+static enum tx_status unpack(const struct rename_job *job, const struct txfs_parcel *parcel,
                              struct tx_error *err)
 {
-    for (const struct packed *item = parcel->first; item != NULL; item = item->next) {
+    for (const struct txfs_packed *item = parcel->first; item != NULL; item = item->next) {
         TX_TRY(unpack_one(job, item, err));
     }
     return TX_OK;
@@ -233,11 +140,11 @@ static void move_files(const struct rename_job *job)
 }
 
 /* Refuse before anything is changed what would fail halfway: a path that becomes too long. */
-static enum tx_status check_places(const struct rename_job *job, const struct parcel *parcel,
+static enum tx_status check_places(const struct rename_job *job, const struct txfs_parcel *parcel,
                                    struct tx_error *err)
 {
     char path[TXFS_PATH_MAX + 1];
-    for (const struct packed *item = parcel->first; item != NULL; item = item->next) {
+    for (const struct txfs_packed *item = parcel->first; item != NULL; item = item->next) {
         TX_TRY(new_place(job, item->entry.path, path, err));
         if (!txfs_path_is_clean(path)) {
             return txfs_refuse(err, TX_ELIMIT, path, "too many levels deep");
@@ -246,8 +153,8 @@ static enum tx_status check_places(const struct rename_job *job, const struct pa
     return TX_OK;
 }
 
-static enum tx_status unpack_all(const struct rename_job *job, const struct parcel *from,
-                                 const struct parcel *to, struct tx_error *err)
+static enum tx_status unpack_all(const struct rename_job *job, const struct txfs_parcel *from,
+                                 const struct txfs_parcel *to, struct tx_error *err)
 {
     struct follower *followers = NULL;
     enum tx_status status = find_followers(job, &followers, err);
@@ -269,18 +176,18 @@ static enum tx_status unpack_all(const struct rename_job *job, const struct parc
 
 static enum tx_status carry_out(struct rename_job *job, struct tx_error *err)
 {
-    TX_AUTO(parcel) from = {0};
-    TX_AUTO(parcel) to = {0};
+    TX_AUTO(txfs_parcel) from = {0};
+    TX_AUTO(txfs_parcel) to = {0};
     bool replaces = !job->exchange && job->to_object.kind != TXFS_OBJECT_ABSENT;
     enum tx_status status = TX_OK;
     if (replaces) { /* first, because it may change what is below `from` */
         status = txfs_hand_over(job->view, &job->to_object, job->to, err);
     }
     if (status == TX_OK) {
-        status = pack(job->view, job->from, &job->from_object, &from, err);
+        status = txfs_pack(job->view, job->from, &job->from_object, &from, err);
     }
     if (status == TX_OK && job->exchange) {
-        status = pack(job->view, job->to, &job->to_object, &to, err);
+        status = txfs_pack(job->view, job->to, &job->to_object, &to, err);
     }
     if (status == TX_OK) {
         status = check_places(job, &from, err);

@@ -141,7 +141,8 @@ const char *txfs_node_real(const struct txfs_node *node);
 
 enum txfs_follow { TXFS_LAST_IS_KEPT, TXFS_LAST_IS_FOLLOWED };
 /* Clean a caller's path and follow the links in it. The last component need not exist, its parent
- * must be a directory. `parent` (may be NULL) receives the directory, valid until the view changes. */
+ * must be a directory. `parent` (may be NULL) receives the directory, valid until the view
+ * changes. */
 enum tx_status txfs_resolve(struct txfs_view *view, const char *path, enum txfs_follow follow,
                             char out[TXFS_PATH_MAX + 1], const struct txfs_dir_ref **parent,
                             struct tx_error *err) TX_CHECKED;

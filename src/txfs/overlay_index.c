@@ -30,7 +30,7 @@ void txfs_index_release(struct txfs_view *view)
     tx_map_release(&view->touched);
 }
 
-/* --- Links by target ---------------------------------------------------------------------------- */
+/* --- Links by target --- */
 
 /* Both paths with their NULs, so that the key itself can be handed out as a text. */
 static size_t link_key(const char *target, const char *path, char key[2 * (TXFS_PATH_MAX + 1)])
@@ -68,7 +68,7 @@ unsigned txfs_index_link_count(const struct txfs_view *view, const char *target)
     return count;
 }
 
-/* --- Files with several names -------------------------------------------------------------------- */
+/* --- Files with several names --- */
 
 static void inode_key(uint64_t dev, uint64_t ino, uint8_t key[16])
 {
@@ -153,7 +153,7 @@ static bool amends(const struct txfs_entry *entry)
     return entry->mask != 0 || entry->payload != TXFS_PAYLOAD_NONE;
 }
 
-/* --- Upkeep -------------------------------------------------------------------------------------- */
+/* --- Upkeep --- */
 
 enum tx_status txfs_index_add(struct txfs_view *view, const struct txfs_entry *entry,
                               struct tx_error *err)

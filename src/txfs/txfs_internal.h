@@ -230,9 +230,9 @@ struct txfs_view;
 enum txfs_old_place {
     TXFS_OLD_SAME,   /* no newer commit took it away: still at the path itself */
     TXFS_OLD_ABSENT, /* there was none */
-    TXFS_OLD_AT,     /* at `name` below the store directory, or, `in_root`, below the root (moved) */
+    TXFS_OLD_AT,     /* at `name` below the store directory; `in_root` (moved): below the root */
 };
-/* Old bytes of a file that newer commits updated in place: laid over what is read, in this order. */
+/* Old bytes of a file that newer commits updated in place: laid over what is read, in order. */
 struct txfs_patch {
     uint64_t offset;
     uint64_t length;
@@ -254,8 +254,8 @@ void txfs_old_release(struct txfs_old *old);
 static inline void txfs_old_auto(struct txfs_old *old) { txfs_old_release(old); }
 
 /* Where is what stood at `path` (of the real tree) in the snapshot? Fills *old (zeroed by the
- * caller) also for objects below a displaced directory. Looks at the commits in (snapshot, ktm_decided()]
- * at the time of the call. Errors: TX_ESNAPSHOT. */
+ * caller) also for objects below a displaced directory. Looks at the commits after the snapshot, up
+ * to ktm_decided() at the time of the call. Errors: TX_ESNAPSHOT. */
 enum tx_status txfs_superseded(struct txfs_view *view, const char *path, struct txfs_old *old,
                                struct tx_error *err) TX_CHECKED;
 /* Names directly below `path` that newer commits made, removed or replaced; `existed`: at the

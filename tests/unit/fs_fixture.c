@@ -21,7 +21,7 @@ static void *shared_memory(size_t size)
     return memset(memory, 0, size);
 }
 
-struct fs_fixture fs_fixture_with(uint64_t inline_max, uint64_t inline_total_max)
+struct fs_fixture fs_fixture_on(struct txio *io, uint64_t inline_max, uint64_t inline_total_max)
 {
     struct fs_fixture f = {.temp = temp_dir_new()};
     f.root = f.temp.fd;
@@ -29,7 +29,7 @@ struct fs_fixture fs_fixture_with(uint64_t inline_max, uint64_t inline_total_max
     f.log_shared = shared_memory(txlog_shared_size());
     f.tm_shared = shared_memory(ktm_shared_size(1024));
     must(txlog_open(txio_posix(), f.store, TXLOG_READWRITE, f.log_shared, &f.log, &f.err));
-    struct txfs_options files = {.io = txio_posix(),
+    struct txfs_options files = {.io = io,
                                  .root_dir = f.root,
                                  .store_dir = f.store,
                                  .store_name = ".txkit",
@@ -50,6 +50,11 @@ struct fs_fixture fs_fixture_with(uint64_t inline_max, uint64_t inline_total_max
     must(ktm_open(&options, &f.tm, &f.err));
     must(ktm_recover(f.tm, &report, &f.err));
     return f;
+}
+
+struct fs_fixture fs_fixture_with(uint64_t inline_max, uint64_t inline_total_max)
+{
+    return fs_fixture_on(txio_posix(), inline_max, inline_total_max);
 }
 
 struct fs_fixture fs_fixture_new(void)

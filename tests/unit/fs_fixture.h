@@ -45,6 +45,8 @@ struct fs_fixture {
 struct fs_fixture fs_fixture_new(void);
 /* With limits: 0 means the default. */
 struct fs_fixture fs_fixture_with(uint64_t inline_max, uint64_t inline_total_max);
+/* The files RM (not the log) works through this seam. */
+struct fs_fixture fs_fixture_on(struct txio *io, uint64_t inline_max, uint64_t inline_total_max);
 void fs_fixture_auto(struct fs_fixture *f);
 struct ktm_txn *fs_begin(struct fs_fixture *f);
 struct ktm_txn *fs_begin_with(struct fs_fixture *f, uint32_t flags, const char *description);

@@ -25,6 +25,9 @@ void fs_model_plant(int dir);
 void fs_model_step(struct fs_model *model);
 /* Every name, type, mode, content, link text and user attribute is the same on both sides. */
 void fs_model_compare(struct fs_model *model);
+/* What `txn` sees, as a text; the caller releases it. */
+struct tx_buf;
+void fs_model_describe(struct fs_model *model, struct ktm_txn *txn, struct tx_buf *out);
 /* The same of two real directories; `skip` (may be NULL) is left out at the top of the first. */
 void fs_trees_same(int a, int b, const char *skip);
 

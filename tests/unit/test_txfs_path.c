@@ -14,9 +14,9 @@ static enum tx_status clean(const struct txfs *fs, const char *path, char *out)
 
 Test(txfs_path, cleaning_drops_what_says_nothing)
 {
-    static const char *const cases[][2] = {{"a", "a"},         {"a//b/./c", "a/b/c"}, {"./a/", "a"},
-                                           {"", ""},           {".", ""},             {"././/", ""},
-                                           {"a/.txkit", "a/.txkit"}, {"...", "..."},  {".a/..b", ".a/..b"}};
+    static const char *const cases[][2] = {
+        {"a", "a"}, {"a//b/./c", "a/b/c"},    {"./a/", "a"}, {"", ""},           {".", ""},
+        {"././/", ""}, {"a/.txkit", "a/.txkit"}, {"...", "..."}, {".a/..b", ".a/..b"}};
     char out[TXFS_PATH_MAX + 1];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cr_assert_eq(clean(&with_store, cases[i][0], out), TX_OK, "%s", cases[i][0]);

@@ -32,7 +32,7 @@ static void run_model(uint64_t seed, bool planted, unsigned steps)
         if (i % 16 == 15) { /* the view built anew from the entries alone */
             must(ktm_savepoint(model.txn, "s", &f.err));
             must(ktm_rollback_to(model.txn, "s", &f.err));
-            (void)strcat(model.last, " (rebuilt)");
+            (void)snprintf(model.last, sizeof model.last, "rebuilt after step %u", model.step);
             fs_model_compare(&model);
         }
     }

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/* The vote: room, volumes, what cannot be changed, durability of staged contents. */
+#include <errno.h>
+
+#include "fs_fixture.h"
+
+/* A seam that lies. */
+
+static struct {
+    struct txio base;
+    struct txio_ops ops;
+    uint64_t free_bytes;     /* fs_info; 0: what is so */
+    int open_error;          /* for opening "frozen" to write */
+    uint64_t foreign_volume; /* inode of a directory that seems to be elsewhere */
+    unsigned datasyncs;
+    unsigned syncs;
+    int datasync_error;
+} lie;
+
+static int lying_fs_info(struct txio *io, int fd, struct txio_fs_info *info)
+{
+    (void)io;
+    int got = txio_posix()->ops->fs_info(txio_posix(), fd, info);
+    info->free_bytes = lie.free_bytes > 0 ? lie.free_bytes : info->free_bytes;
+    return got;
+}
+
+static int lying_open(struct txio *io, int dir, const char *path, unsigned flags, uint32_t mode)
+{
+    (void)io;
+    if (lie.open_error != 0 && (flags & TXIO_WRITE) && strcmp(path, "frozen") == 0) {
+        return -lie.open_error;
+    }
+    return txio_posix()->ops->open(txio_posix(), dir, path, flags, mode);
+}
+
+static int lying_fstat(struct txio *io, int fd, struct txio_stat *stat)
+{
+    (void)io;
+    int got = txio_posix()->ops->fstat(txio_posix(), fd, stat);
+    stat->dev += lie.foreign_volume != 0 && stat->ino == lie.foreign_volume;
+    return got;
+}
+
+static int lying_datasync(struct txio *io, int fd)
+{
+    (void)io;
+    lie.datasyncs++;
+    return lie.datasync_error != 0 ? -lie.datasync_error
+                                   : txio_posix()->ops->datasync(txio_posix(), fd);
+}
+
+static int lying_sync(struct txio *io, int fd)
+{
+    (void)io;
+    lie.syncs++;
+    return txio_posix()->ops->sync(txio_posix(), fd);
+}
+
+static struct fs_fixture lying_fixture(uint64_t inline_max)
+{
+    lie.ops = *txio_posix()->ops;
+    lie.ops.fs_info = lying_fs_info;
+    lie.ops.open = lying_open;
+    lie.ops.fstat = lying_fstat;
+    lie.ops.datasync = lying_datasync;
+    lie.ops.sync = lying_sync;
+    lie.base.ops = &lie.ops;
+    return fs_fixture_on(&lie.base, inline_max, 0);
+}
+
+Test(txfs_prepare, room_is_asked_for_before_anything_is_logged)
+{
+    TX_AUTO(fs_fixture) f = lying_fixture(0);
+    make_file(f.root, "old", "x");
+    /* One block, 5 % and the slack are needed. */
+    for (uint64_t free_bytes = 65536 + 4096 + 203; free_bytes <= 65536 + 4096 + 205; free_bytes++) {
+        struct ktm_txn *txn = fs_begin(&f);
+        fs_put(&f, txn, "a", "x");
+        lie.free_bytes = free_bytes;
+        enum tx_status expected = free_bytes < 65536 + 4096 + 204 ? TX_ENOSPC : TX_OK;
+        refused(expected, ktm_commit(txn, NULL, &f.err));
+        cr_assert_eq(exists(f.root, "a"), expected == TX_OK);
+    }
+    lie.free_bytes = 1;
+    struct ktm_txn *txn = fs_begin(&f);
+    must(txfs_unlink(txn, "old", &f.err)); /* frees room, so it is not refused for want of it */
+    must(ktm_commit(txn, NULL, &f.err));
+    cr_assert_not(exists(f.root, "old"));
+}
+
+Test(txfs_prepare, immutable_files_are_refused)
+{
+    TX_AUTO(fs_fixture) f = lying_fixture(0);
+    make_file(f.root, "frozen", "x");
+    lie.open_error = EPERM;
+    struct ktm_txn *txn = fs_begin(&f);
+    fs_put(&f, txn, "frozen", "y");
+    refused(TX_EPERM, ktm_commit(txn, NULL, &f.err));
+    cr_assert_not_null(strstr(f.err.text, "immutable"), "%s", f.err.text);
+}
+
+Test(txfs_prepare, running_programs_can_be_replaced_but_not_updated)
+{
+    TX_AUTO(fs_fixture) f = lying_fixture(0);
+    make_file(f.root, "frozen", "x");
+    lie.open_error = ETXTBSY;
+    struct ktm_txn *txn = fs_begin(&f);
+    must(txfs_truncate(txn, "frozen", 0, &f.err));
+    refused(TX_EBUSY, ktm_commit(txn, NULL, &f.err));
+    txn = fs_begin(&f);
+    fs_put(&f, txn, "frozen", "y");
+    must(ktm_commit(txn, NULL, &f.err));
+    cr_assert(file_is(f.root, "frozen", "y"));
+}
+
+Test(txfs_prepare, directories_on_other_volumes_are_refused)
+{
+    TX_AUTO(fs_fixture) f = lying_fixture(0);
+    struct stat stat;
+    make_dir(f.root, "mnt");
+    cr_assert_eq(fstatat(f.root, "mnt", &stat, 0), 0);
+    lie.foreign_volume = stat.st_ino;
+    struct ktm_txn *txn = fs_begin(&f);
+    fs_put(&f, txn, "mnt/a", "x");
+    refused(TX_EXDEV, ktm_commit(txn, NULL, &f.err));
+}
+
+Test(txfs_prepare, staged_contents_are_synced_once_before_the_vote)
+{
+    TX_AUTO(fs_fixture) f = lying_fixture(4);
+    struct ktm_txn *txn = fs_begin(&f);
+    fs_put(&f, txn, "a", "staged by its size");
+    fs_put(&f, txn, "b", "this one as well");
+    fs_put(&f, txn, "c", "tiny");
+    lie.datasyncs = 0;
+    must(ktm_prepare(txn, &f.err));
+    cr_assert_eq(lie.datasyncs, 2u);
+    cr_assert_geq(lie.syncs, 1u);
+}
+
+Test(txfs_prepare, a_failed_sync_of_a_staged_content_aborts)
+{
+    TX_AUTO(fs_fixture) f = lying_fixture(4);
+    struct ktm_txn *txn = fs_begin(&f);
+    fs_put(&f, txn, "a", "staged by its size");
+    lie.datasync_error = EIO;
+    refused(TX_EIO, ktm_commit(txn, NULL, &f.err));
+    lie.datasync_error = 0;
+    cr_assert_not(exists(f.root, "a"));
+    txn = fs_begin(&f);
+    fs_put(&f, txn, "a", "staged by its size");
+    must(ktm_commit(txn, NULL, &f.err));
+    cr_assert(file_is(f.root, "a", "staged by its size"));
+}
