@@ -27,6 +27,7 @@ libtx_reg_la_SOURCES = \
 	src/txreg/reg_redo.c \
 	src/txreg/reg_revert.c \
 	src/txreg/reg_rm.c \
+	src/txreg/reg_table.c \
 	src/txreg/reg_text.c \
 	src/txreg/reg_touch.c \
 	src/txreg/reg_values.c \

@@ -94,7 +94,7 @@ static enum tx_status write_data(struct reg_writer *writer, struct source *sourc
                                  struct tx_buf *refs, struct tx_error *err)
 {
     while (size > 0) {
-        struct reg_page *page;
+        struct reg_page *page = NULL;
         TX_TRY(new_page(writer, 0, &page, err));
         size_t taken = take_bytes(source, page->data + REG_PAGE_HEAD, REG_DATA_ROOM);
         tx_put16(page->data + REG_AT_HEAP, (uint16_t)taken);
@@ -109,7 +109,7 @@ static enum tx_status write_lists(struct reg_writer *writer, unsigned level,
                                   struct tx_error *err)
 {
     for (size_t at = 0; at < lower->size;) {
-        struct reg_page *page;
+        struct reg_page *page = NULL;
         size_t size = lower->size - at;
         if (size > REG_LIST_ROOM * REG_REF_SIZE) {
             size = REG_LIST_ROOM * REG_REF_SIZE;

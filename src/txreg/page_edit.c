@@ -10,7 +10,7 @@
 
 static size_t free_bytes(const uint8_t *data)
 {
-    return tx_get16(data + REG_AT_HEAP) - (REG_PAGE_HEAD + 2u * reg_page_count(data));
+    return tx_get16(data + REG_AT_HEAP) - reg_slot_at(reg_page_count(data));
 }
 
 static void write_cell(struct reg_page *page, unsigned index, const uint8_t *key, size_t key_size,
@@ -23,7 +23,8 @@ static void write_cell(struct reg_page *page, unsigned index, const uint8_t *key
     memmove(data + at + REG_CELL_HEAD, key, key_size);
     memmove(data + at + REG_CELL_HEAD + key_size, payload, payload_size);
     tx_put16(data + REG_AT_HEAP, (uint16_t)at);
-    tx_put16(data + REG_PAGE_HEAD + 2 * (size_t)index, (uint16_t)at);
+    tx_put16(data + reg_slot_at(index), (uint16_t)at);
+    tx_put16(data + reg_slot_at(index) + 2, reg_key_hint(key, key_size));
 }
 
 bool reg_page_insert(struct reg_page *page, unsigned index, const uint8_t *key, size_t key_size,
@@ -37,11 +38,11 @@ bool reg_page_insert(struct reg_page *page, unsigned index, const uint8_t *key, 
         return false;
     }
     key_size -= prefix;
-    if (free_bytes(data) < 2 + REG_CELL_HEAD + key_size + payload_size) {
+    if (free_bytes(data) < REG_SLOT_SIZE + REG_CELL_HEAD + key_size + payload_size) {
         return false;
     }
-    uint8_t *slot = data + REG_PAGE_HEAD + 2 * (size_t)index;
-    memmove(slot + 2, slot, 2 * (size_t)(count - index));
+    uint8_t *slot = data + reg_slot_at(index);
+    memmove(slot + REG_SLOT_SIZE, slot, REG_SLOT_SIZE * (size_t)(count - index));
     tx_put16(data + REG_AT_COUNT, (uint16_t)(count + 1));
     write_cell(page, index, key + prefix, key_size, payload, payload_size);
     page->messy = page->messy || index < count;
@@ -70,8 +71,8 @@ void reg_page_remove(struct reg_page *page, unsigned index)
     uint8_t *data = page->data;
     unsigned count = reg_page_count(data);
     TX_INVARIANT(index < count);
-    uint8_t *slot = data + REG_PAGE_HEAD + 2 * (size_t)index;
-    memmove(slot, slot + 2, 2 * (size_t)(count - index - 1));
+    uint8_t *slot = data + reg_slot_at(index);
+    memmove(slot, slot + REG_SLOT_SIZE, REG_SLOT_SIZE * (size_t)(count - index - 1));
     tx_put16(data + REG_AT_COUNT, (uint16_t)(count - 1));
     page->messy = true;
     if (reg_page_level(data) > 0 && index == 0 && count > 1) {
@@ -80,6 +81,7 @@ void reg_page_remove(struct reg_page *page, unsigned index)
         uint8_t *head = data + (cell.key - data) - REG_CELL_HEAD;
         memmove(head + REG_CELL_HEAD, cell.payload, cell.payload_size);
         tx_put16(head, 0);
+        tx_put16(data + reg_slot_at(0) + 2, 0);
     }
 }
 

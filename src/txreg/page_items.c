@@ -76,7 +76,7 @@ void reg_items_measure(struct reg_items *items)
     items->sum[0] = 0;
     for (unsigned i = 0; i < items->count; i++) {
         const struct reg_item *item = &items->item[i];
-        size_t size = 2 + REG_CELL_HEAD + key_size_of(item) + item->payload_size;
+        size_t size = REG_SLOT_SIZE + REG_CELL_HEAD + key_size_of(item) + item->payload_size;
         items->sum[i + 1] = items->sum[i] + (uint32_t)size;
     }
 }
@@ -202,13 +202,15 @@ void reg_items_build(const struct reg_items *items, unsigned from, unsigned to,
         bool is_least = items->is_inner && i == from;
         size_t key_size = is_least ? 0 : key_size_of(item) - prefix;
         at -= REG_CELL_HEAD + key_size + item->payload_size;
-        tx_put16(data + REG_PAGE_HEAD + 2 * (size_t)(i - from), (uint16_t)at);
+        tx_put16(data + reg_slot_at(i - from), (uint16_t)at);
         tx_put16(data + at, (uint16_t)key_size);
         tx_put16(data + at + 2, item->payload_size);
         if (!is_least) {
             (void)copy_key(item, prefix, data + at + REG_CELL_HEAD);
         }
         memcpy(data + at + REG_CELL_HEAD + key_size, item->payload, item->payload_size);
+        tx_put16(data + reg_slot_at(i - from) + 2,
+                 reg_key_hint(data + at + REG_CELL_HEAD, key_size));
     }
     tx_put16(data + REG_AT_COUNT, (uint16_t)(to - from));
     tx_put16(data + REG_AT_HEAP, (uint16_t)at);

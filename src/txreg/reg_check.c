@@ -57,7 +57,7 @@ static enum tx_status claim_part(void *arg, struct reg_ref ref, unsigned level,
 {
     struct claimer *claimer = arg;
     struct reg_check *check = claimer->check;
-    struct reg_page *page;
+    struct reg_page *page = NULL;
     if (!claim(check, ref.page, claimer->leaf) || level > 0) {
         return TX_OK; /* lists are read by the walk itself */
     }
@@ -112,7 +112,7 @@ static enum tx_status check_leaf(struct reg_check *check, const struct reg_page 
 static bool gap_is_zero(const uint8_t *data)
 {
     size_t end = tx_get16(data + REG_AT_HEAP);
-    for (size_t at = REG_PAGE_HEAD + 2 * (size_t)reg_page_count(data); at < end; at++) {
+    for (size_t at = reg_slot_at(reg_page_count(data)); at < end; at++) {
         if (data[at] != 0) {
             return false;
         }

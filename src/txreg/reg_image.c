@@ -138,7 +138,7 @@ enum tx_status reg_rm_open_steady(void *rm, tx_lsn *lsn, uint8_t token[KTM_TOKEN
 {
     struct txreg *reg = rm;
     struct reg_slot slot;
-    struct reg_page *root;
+    struct reg_page *root = NULL;
     TX_TRY(reg_slot_load(reg->io, reg->fd, &slot, err));
     struct reg_ref ref = {slot.state.root_page, slot.state.root_seal};
     TX_TRY(reg_tree_page(reg, ref, slot.state.height - 1, &root, err));

@@ -11,7 +11,7 @@ void reg_space_init(struct reg_space *space, struct txreg *reg, const struct reg
 {
     memset(space, 0, sizeof(*space));
     reg_tree_open(&space->base, reg, state);
-    tx_map_init(&space->changes, tx_free);
+    reg_table_init(&space->changes, tx_free);
     space->new_id = REG_NEW_ID;
     space->next_id = REG_NEW_ID;
     space->key_count = state->key_count;
@@ -19,15 +19,14 @@ void reg_space_init(struct reg_space *space, struct txreg *reg, const struct reg
 
 void reg_space_auto(struct reg_space *space)
 {
-    tx_map_release(&space->changes);
+    reg_table_clear(&space->changes);
     reg_path_release(&space->path);
     reg_tree_close(&space->base);
 }
 
 void reg_space_clear(struct reg_space *space)
 {
-    tx_map_release(&space->changes);
-    tx_map_init(&space->changes, tx_free);
+    reg_table_clear(&space->changes);
     reg_path_cut(&space->path, 0);
     space->next_id = space->new_id;
 }
@@ -35,10 +34,11 @@ void reg_space_clear(struct reg_space *space)
 enum tx_status reg_space_get(struct reg_space *space, const struct reg_key *key,
                              struct reg_hit *hit, struct tx_error *err)
 {
-    const struct reg_blob *blob = tx_map_get(&space->changes, key->bytes, key->size);
+    const struct reg_table_entry *entry = reg_table_find(&space->changes, key->bytes, key->size);
     reg_page_drop(hit->page);
     *hit = (struct reg_hit)REG_HIT_INIT;
-    if (blob != NULL) {
+    if (entry != NULL) {
+        const struct reg_blob *blob = entry->value;
         hit->payload = blob->is_absent ? NULL : blob->bytes;
         hit->size = blob->size;
         return TX_OK;
@@ -52,7 +52,7 @@ enum tx_status reg_space_get(struct reg_space *space, const struct reg_key *key,
 static enum tx_status set_blob(struct reg_space *space, const struct reg_key *key,
                                struct reg_blob *blob, struct tx_error *err)
 {
-    enum tx_status status = tx_map_set(&space->changes, key->bytes, key->size, blob, err);
+    enum tx_status status = reg_table_set(&space->changes, key->bytes, key->size, blob, err);
     if (status != TX_OK) {
         tx_free(blob);
     }
@@ -89,10 +89,6 @@ enum tx_status reg_space_put(struct reg_space *space, const struct reg_key *key,
 enum tx_status reg_space_remove(struct reg_space *space, const struct reg_key *key,
                                 struct tx_error *err)
 {
-    if (reg_get_id(key->bytes) >= space->new_id) {
-        (void)tx_map_remove(&space->changes, key->bytes, key->size);
-        return TX_OK;
-    }
     struct reg_blob *blob = tx_alloc_zero(sizeof(*blob));
     if (blob == NULL) {
         return tx_error_set(err, TX_ENOMEM, "no memory for a record");
@@ -196,7 +192,8 @@ static enum tx_status settle(struct reg_scan *scan, struct tx_error *err)
         if (order == 0) {
             TX_TRY(reg_cursor_next(base, err)); /* the change stands for it */
         }
-        const struct reg_blob *blob = scan->change.value;
+        const struct reg_table_entry *entry = scan->change.value;
+        const struct reg_blob *blob = entry->value;
         if (!blob->is_absent) {
             scan->is_changed = true;
             scan->key = scan->change.key;
@@ -205,7 +202,7 @@ static enum tx_status settle(struct reg_scan *scan, struct tx_error *err)
             scan->size = blob->size;
             return TX_OK;
         }
-        scan->has_change = tx_map_after(&scan->space->changes, scan->change.key,
+        scan->has_change = tx_map_after(&scan->space->changes.order, scan->change.key,
                                         scan->change.key_size, &scan->change);
     }
 }
@@ -217,6 +214,7 @@ enum tx_status reg_scan_begin(struct reg_scan *scan, uint64_t id, enum reg_kind 
     reg_key_head(&scan->range, id, kind);
     const struct reg_key *from = after != NULL ? after : &scan->range;
     scan->base.valid = false;
+    TX_TRY(reg_table_order(&space->changes, err));
     if (id < space->new_id) {
         TX_TRY(reg_cursor_seek(&scan->base, from->bytes, from->size, err));
         if (after != NULL && scan->base.valid &&
@@ -227,15 +225,15 @@ enum tx_status reg_scan_begin(struct reg_scan *scan, uint64_t id, enum reg_kind 
     }
     scan->has_change =
         after != NULL
-            ? tx_map_after(&space->changes, from->bytes, from->size, &scan->change)
-            : tx_map_at_or_after(&space->changes, from->bytes, from->size, &scan->change);
+            ? tx_map_after(&space->changes.order, from->bytes, from->size, &scan->change)
+            : tx_map_at_or_after(&space->changes.order, from->bytes, from->size, &scan->change);
     return settle(scan, err);
 }
 
 enum tx_status reg_scan_next(struct reg_scan *scan, struct tx_error *err)
 {
     if (scan->is_changed) {
-        scan->has_change = tx_map_after(&scan->space->changes, scan->change.key,
+        scan->has_change = tx_map_after(&scan->space->changes.order, scan->change.key,
                                         scan->change.key_size, &scan->change);
     } else {
         TX_TRY(reg_cursor_next(&scan->base, err));

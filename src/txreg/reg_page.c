@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One page of the tree: a header, slots of two bytes that grow upwards, cells that grow downwards
- * from the end, where the prefix common to all keys stands once.
+ * One page of the tree: a header, slots that grow upwards, cells that grow downwards from the end,
+ * where the prefix common to all keys stands once. A slot is the cell's offset and the first two
+ * bytes of its key.
  *
  *     | header | slot 0 | slot 1 | ... free (zero) ... | cell 1 | cell 0 | prefix |
  *
@@ -59,8 +60,8 @@ const char *reg_page_fault(const uint8_t *data, uint32_t number)
 /* What is wrong with the cell of slot `index`, which must end at *end; moves *end to its start. */
 static const char *cell_fault(const uint8_t *data, unsigned index, size_t *end)
 {
-    size_t floor = REG_PAGE_HEAD + 2u * reg_page_count(data);
-    size_t at = tx_get16(data + REG_PAGE_HEAD + 2 * (size_t)index);
+    size_t floor = reg_slot_at(reg_page_count(data));
+    size_t at = tx_get16(data + reg_slot_at(index));
     if (at < floor || at + REG_CELL_HEAD > *end) {
         return "cell outside of its page";
     }
@@ -72,6 +73,10 @@ static const char *cell_fault(const uint8_t *data, unsigned index, size_t *end)
     }
     if (reg_page_level(data) > 0 && (payload_size != REG_REF_SIZE || (is_least && key_size > 0))) {
         return "malformed reference";
+    }
+    if (tx_get16(data + reg_slot_at(index) + 2) !=
+        reg_key_hint(data + at + REG_CELL_HEAD, key_size)) {
+        return "slot does not belong to its cell";
     }
     key_size += reg_page_prefix(data);
     if (key_size > REG_KEY_MAX || REG_CELL_HEAD + key_size + payload_size > REG_CELL_MAX) {
@@ -138,7 +143,7 @@ void reg_page_format(struct reg_page *page, uint32_t number, enum reg_page_kind 
 
 struct reg_cell reg_page_cell(const uint8_t *data, unsigned index)
 {
-    const uint8_t *at = data + tx_get16(data + REG_PAGE_HEAD + 2 * (size_t)index);
+    const uint8_t *at = data + tx_get16(data + reg_slot_at(index));
     struct reg_cell cell = {.key_size = tx_get16(at), .payload_size = tx_get16(at + 2)};
     cell.key = at + REG_CELL_HEAD;
     cell.payload = cell.key + cell.key_size;
@@ -175,8 +180,15 @@ static unsigned find_from(const uint8_t *data, unsigned from, const uint8_t *key
         key += prefix;
         key_size -= prefix;
     }
+    unsigned wanted = reg_key_hint(key, key_size);
     while (low < high) {
         unsigned middle = (low + high) / 2;
+        unsigned hint = tx_get16(data + reg_slot_at(middle) + 2);
+        if (hint != wanted) {
+            low = hint < wanted ? middle + 1 : low;
+            high = hint < wanted ? high : middle;
+            continue;
+        }
         struct reg_cell cell = reg_page_cell(data, middle);
         int order = reg_compare(cell.key, cell.key_size, key, key_size);
         if (order == 0) {
@@ -224,13 +236,20 @@ bool reg_page_admits(const uint8_t *data, unsigned index, const uint8_t *key, si
            (index >= reg_page_count(data) || compare_cell(data, index, key, key_size) > 0);
 }
 
+bool reg_page_spans(const uint8_t *data, const uint8_t *key, size_t key_size)
+{
+    unsigned count = reg_page_count(data);
+    return count > 0 && compare_cell(data, 0, key, key_size) <= 0 &&
+           compare_cell(data, count - 1, key, key_size) >= 0;
+}
+
 size_t reg_page_used(const uint8_t *data)
 {
     size_t used = reg_page_prefix(data);
     unsigned count = reg_page_count(data);
     for (unsigned i = 0; i < count; i++) {
         struct reg_cell cell = reg_page_cell(data, i);
-        used += 2u + REG_CELL_HEAD + cell.key_size + cell.payload_size;
+        used += REG_SLOT_SIZE + REG_CELL_HEAD + cell.key_size + cell.payload_size;
     }
     return used;
 }

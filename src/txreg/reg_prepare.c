@@ -10,7 +10,7 @@
 #include "txreg/txreg_view.h"
 
 static enum tx_status check_unit(struct reg_view *view, struct reg_tree *published,
-                                 const struct tx_map_entry *unit, struct tx_error *err)
+                                 const struct reg_table_entry *unit, struct tx_error *err)
 {
     const struct reg_touch *touch = unit->value;
     struct reg_key key = {.size = (uint16_t)unit->key_size};
@@ -37,17 +37,14 @@ static enum tx_status check_units(struct reg_view *view, const struct reg_state 
                                   struct tx_error *err)
 {
     TX_AUTO(reg_tree) tree;
-    struct tx_map_entry unit;
     reg_tree_open(&tree, view->reg, published);
-    bool more = tx_map_at_or_after(&view->touches, NULL, 0, &unit);
-    while (more) {
-        TX_TRY(check_unit(view, &tree, &unit, err));
-        more = tx_map_after(&view->touches, unit.key, unit.key_size, &unit);
+    for (size_t i = 0; i < view->touches.count; i++) {
+        TX_TRY(check_unit(view, &tree, view->touches.entries[i], err));
     }
     return TX_OK;
 }
 
-static enum tx_status vote_on(struct ktm_vote *vote, const struct tx_map_entry *unit,
+static enum tx_status vote_on(struct ktm_vote *vote, const struct reg_table_entry *unit,
                               struct tx_error *err)
 {
     const struct reg_touch *touch = unit->value;
@@ -67,7 +64,6 @@ enum tx_status reg_rm_prepare(void *rm, struct ktm_txn *txn, void *view, struct 
     struct reg_view *mine = view;
     uint8_t token[KTM_TOKEN_SIZE];
     struct reg_state published;
-    struct tx_map_entry unit;
     (void)rm;
     if (mine->broken != TX_OK) {
         return tx_error_set(err, mine->broken, "an earlier failure left the registry's view broken");
@@ -78,10 +74,8 @@ enum tx_status reg_rm_prepare(void *rm, struct ktm_txn *txn, void *view, struct 
         published.root_seal != mine->state.root_seal) {
         TX_TRY(check_units(mine, &published, err));
     }
-    bool more = tx_map_at_or_after(&mine->touches, NULL, 0, &unit);
-    while (more) {
-        TX_TRY(vote_on(vote, &unit, err));
-        more = tx_map_after(&mine->touches, unit.key, unit.key_size, &unit);
+    for (size_t i = 0; i < mine->touches.count; i++) {
+        TX_TRY(vote_on(vote, mine->touches.entries[i], err));
     }
     return TX_OK;
 }

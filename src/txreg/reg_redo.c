@@ -104,13 +104,15 @@ static enum tx_status write_record(struct reg_writer *writer, const struct reg_k
 static enum tx_status write_all(struct reg_space *space, struct reg_writer *writer,
                                 struct tx_error *err)
 {
-    struct tx_map_entry entry;
-    bool more = tx_map_at_or_after(&space->changes, NULL, 0, &entry);
-    while (more) {
-        struct reg_key key = {.size = (uint16_t)entry.key_size};
-        memcpy(key.bytes, entry.key, entry.key_size);
-        TX_TRY(write_record(writer, &key, entry.value, err));
-        more = tx_map_after(&space->changes, entry.key, entry.key_size, &entry);
+    reg_table_sort(&space->changes);
+    for (size_t i = 0; i < space->changes.count; i++) {
+        const struct reg_table_entry *entry = space->changes.entries[i];
+        const struct reg_blob *blob = entry->value;
+        struct reg_key key = {.size = entry->key_size};
+        memcpy(key.bytes, entry->key, entry->key_size);
+        if (!blob->is_absent || reg_get_id(key.bytes) < space->new_id) {
+            TX_TRY(write_record(writer, &key, blob, err));
+        }
     }
     return reg_writer_finish(writer, err);
 }

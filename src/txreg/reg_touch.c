@@ -20,7 +20,8 @@ enum tx_status reg_touch(struct reg_view *view, const struct reg_key *key, unsig
     if (reg_get_id(key->bytes) >= view->space.new_id) {
         return TX_OK; /* nobody else can know it; the key above it that is known stands for it */
     }
-    struct reg_touch *touch = tx_map_get(&view->touches, key->bytes, key->size);
+    const struct reg_table_entry *entry = reg_table_find(&view->touches, key->bytes, key->size);
+    struct reg_touch *touch = entry != NULL ? entry->value : NULL;
     if (touch != NULL) {
         touch->mode |= mode;
         return TX_OK;
@@ -32,7 +33,7 @@ enum tx_status reg_touch(struct reg_view *view, const struct reg_key *key, unsig
     }
     touch->mode = mode;
     memcpy(touch->label, label, size);
-    enum tx_status status = tx_map_set(&view->touches, key->bytes, key->size, touch, err);
+    enum tx_status status = reg_table_set(&view->touches, key->bytes, key->size, touch, err);
     if (status != TX_OK) {
         tx_free(touch);
     }

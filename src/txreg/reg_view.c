@@ -6,7 +6,7 @@
 
 static void view_free(struct reg_view *view)
 {
-    tx_map_release(&view->touches);
+    reg_table_clear(&view->touches);
     reg_space_auto(&view->space);
     tx_free(view);
 }
@@ -80,7 +80,7 @@ enum tx_status reg_rm_begin(void *rm, struct ktm_txn *txn, void **view, struct t
     }
     *made = (struct reg_view){.reg = reg, .txn = txn, .state = state, .broken = TX_OK};
     made->is_serializable = ktm_txn_is_serializable(txn);
-    tx_map_init(&made->touches, tx_free);
+    reg_table_init(&made->touches, tx_free);
     reg_space_init(&made->space, reg, &state);
     made->space.time_ns = reg->io->ops->realtime_ns(reg->io);
     enum tx_status status = replay(made, err);
@@ -100,8 +100,7 @@ enum tx_status reg_rm_rebuild(void *rm, struct ktm_txn *txn, void *view, struct 
     reg_space_clear(&mine->space);
     mine->space.key_count = mine->state.key_count;
     if (!mine->is_serializable) { /* what was read stays read */
-        tx_map_release(&mine->touches);
-        tx_map_init(&mine->touches, tx_free);
+        reg_table_clear(&mine->touches);
     }
     mine->broken = replay(mine, err);
     return mine->broken;
@@ -125,7 +124,7 @@ enum tx_status reg_rm_flush(void *rm, struct ktm_txn *txn, void *view, struct tx
 
 enum tx_status reg_view_of(struct ktm_txn *txn, struct reg_view **view, struct tx_error *err)
 {
-    void *found;
+    void *found = NULL;
     TX_TRY(ktm_txn_view(txn, TXREG_RM, &found, err));
     struct reg_view *mine = found;
     if (mine->broken != TX_OK) {
@@ -138,7 +137,7 @@ enum tx_status reg_view_of(struct ktm_txn *txn, struct reg_view **view, struct t
 
 enum tx_status reg_view_to_change(struct ktm_txn *txn, struct reg_view **view, struct tx_error *err)
 {
-    struct reg_view *found;
+    struct reg_view *found = NULL;
     TX_TRY(reg_view_of(txn, &found, err));
     if (found->walking > 0) {
         return tx_error_set(err, TX_EMISUSE, "the registry cannot be changed while it is listed");

@@ -25,7 +25,7 @@ void reg_cursor_auto(struct reg_cursor *cursor)
 static enum tx_status load_level(struct reg_cursor *cursor, struct reg_ref ref, unsigned level,
                                  struct tx_error *err)
 {
-    struct reg_page *page;
+    struct reg_page *page = NULL;
     TX_TRY(reg_tree_page(cursor->tree->reg, ref, level, &page, err));
     reg_page_drop(cursor->at[level].page);
     cursor->at[level].page = page;

@@ -107,7 +107,7 @@ void reg_writer_forget(struct reg_writer *writer, struct reg_page *page)
 
 static struct reg_page *queued(const struct reg_writer *writer, size_t index)
 {
-    struct reg_page *page;
+    struct reg_page *page = NULL;
     memcpy(&page, writer->queue.data + index * sizeof(page), sizeof(page));
     return page;
 }

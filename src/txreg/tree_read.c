@@ -18,6 +18,8 @@ void reg_tree_close(struct reg_tree *tree)
         reg_page_drop(tree->hot[i]);
         tree->hot[i] = NULL;
     }
+    reg_page_drop(tree->leaf);
+    tree->leaf = NULL;
 }
 
 enum tx_status reg_tree_page(struct txreg *reg, struct reg_ref ref, unsigned level,
@@ -52,18 +54,32 @@ static enum tx_status hot_page(struct reg_tree *tree, struct reg_ref ref, unsign
     return TX_OK;
 }
 
-enum tx_status reg_tree_get(struct reg_tree *tree, const struct reg_key *key, struct reg_hit *hit,
-                            struct tx_error *err)
+/* Make the leaf that may hold the key the tree's current one. */
+static enum tx_status go_to_leaf(struct reg_tree *tree, const struct reg_key *key,
+                                 struct tx_error *err)
 {
     struct reg_ref ref = tree->root;
+    struct reg_page *leaf = NULL;
     for (unsigned level = tree->root_level; level > 0; level--) {
         const uint8_t *data;
         TX_TRY(hot_page(tree, ref, level, &data, err));
         ref = reg_page_ref(data, reg_page_find_child(data, key->bytes, key->size));
     }
-    struct reg_page *leaf;
-    bool found;
     TX_TRY(reg_tree_page(tree->reg, ref, 0, &leaf, err));
+    reg_page_drop(tree->leaf);
+    tree->leaf = leaf;
+    return TX_OK;
+}
+
+enum tx_status reg_tree_get(struct reg_tree *tree, const struct reg_key *key, struct reg_hit *hit,
+                            struct tx_error *err)
+{
+    if (tree->leaf == NULL || !reg_page_spans(tree->leaf->data, key->bytes, key->size)) {
+        TX_TRY(go_to_leaf(tree, key, err));
+    }
+    bool found;
+    struct reg_page *leaf = tree->leaf;
+    atomic_fetch_add_explicit(&leaf->refs, 1, memory_order_relaxed);
     unsigned index = reg_page_find(leaf->data, key->bytes, key->size, &found);
     reg_page_drop(hit->page);
     *hit = (struct reg_hit){leaf, NULL, 0};

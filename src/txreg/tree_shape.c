@@ -36,14 +36,14 @@ static void encode_ref(uint8_t bytes[REG_REF_SIZE], uint32_t page)
 static enum tx_status grow_root(struct reg_writer *writer, const struct reg_page *left,
                                 const struct reg_change *right, struct tx_error *err)
 {
-    struct reg_page *root;
+    struct reg_page *root = NULL;
     uint8_t ref[REG_REF_SIZE];
     if (writer->state.height > REG_LEVEL_MAX) {
         return tx_error_set(err, TX_ELIMIT, "the registry's tree is too high");
     }
     TX_TRY(new_page(writer, writer->state.height, &root, err));
     encode_ref(ref, left->number);
-    bool fits = reg_page_insert(root, 0, NULL, 0, ref, sizeof(ref)) &&
+    bool fits = reg_page_insert(root, 0, right->key, 0, ref, sizeof(ref)) &&
                 reg_page_insert(root, 1, right->key, right->key_size, right->payload, right->size);
     TX_INVARIANT(fits);
     writer->state.root_page = root->number;
@@ -58,7 +58,7 @@ static enum tx_status divide(struct reg_writer *writer, unsigned level, bool at_
                              uint8_t ref[REG_REF_SIZE], struct tx_error *err)
 {
     struct reg_items *items = writer->items;
-    struct reg_page *right;
+    struct reg_page *right = NULL;
     TX_TRY(new_page(writer, level, &right, err));
     unsigned cut = reg_items_cut(items, at_end);
     separator->size = (uint16_t)reg_items_separator(items, cut, separator->bytes);

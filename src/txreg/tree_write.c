@@ -37,7 +37,7 @@ void reg_writer_auto(struct reg_writer *writer)
         }
     }
     for (size_t at = 0; at < writer->queue.size; at += sizeof(struct reg_page *)) {
-        struct reg_page *page;
+        struct reg_page *page = NULL;
         memcpy(&page, writer->queue.data + at, sizeof(page));
         reg_page_drop(page);
     }
@@ -110,7 +110,7 @@ static enum tx_status descend(struct reg_writer *writer, const struct reg_key *k
     }
     unsigned level = writer->state.height - 1;
     struct reg_ref ref = {writer->state.root_page, writer->state.root_seal};
-    struct reg_page *page;
+    struct reg_page *page = NULL;
     writer->path_valid = false;
     writer->has_upper = false;
     TX_TRY(writable_page(writer, ref, level, &page, err));
@@ -122,7 +122,7 @@ static enum tx_status descend(struct reg_writer *writer, const struct reg_key *k
             set_key(&writer->upper, page->data, index + 1);
             writer->has_upper = true;
         }
-        struct reg_page *child;
+        struct reg_page *child = NULL;
         ref = reg_page_ref(page->data, index);
         TX_TRY(writable_page(writer, ref, level - 1, &child, err));
         reg_page_set_ref(page, index, (struct reg_ref){child->number, 0});

@@ -40,12 +40,13 @@
 #define REG_PAGE_ROOM (REG_PAGE_SIZE - REG_PAGE_HEAD)
 #define REG_SLOT_PAGES 2u     /* pages 0 and 1 are the root slots */
 #define REG_LEVEL_MAX 15u     /* of the root; leaves are level 0 */
+#define REG_SLOT_SIZE 4u      /* offset of the cell, first two bytes of its key */
 #define REG_CELL_HEAD 4u      /* sizes of key and payload */
 #define REG_REF_SIZE 12u      /* payload of an inner page's cell: page number and seal */
 #define REG_KEY_HEAD 9u       /* key id and kind */
 #define REG_KEY_MAX (REG_KEY_HEAD + 3u * TXREG_KEY_NAME_MAX)
-#define REG_CELL_MAX (REG_PAGE_ROOM / 2u - 2u) /* so that any full page can be split in two */
-#define REG_CELLS_MAX (REG_PAGE_ROOM / (REG_CELL_HEAD + 2u))
+#define REG_CELL_MAX (REG_PAGE_ROOM / 2u - REG_SLOT_SIZE) /* so that any full page can be split in two */
+#define REG_CELLS_MAX (REG_PAGE_ROOM / (REG_CELL_HEAD + REG_SLOT_SIZE))
 
 enum reg_page_kind {
     REG_PAGE_LEAF = 1,
@@ -114,6 +115,17 @@ static inline unsigned reg_page_prefix(const uint8_t *data)
     return tx_get16(data + REG_AT_PREFIX);
 }
 
+/* Where slot `index` lies. */
+static inline size_t reg_slot_at(unsigned index)
+{
+    return REG_PAGE_HEAD + REG_SLOT_SIZE * (size_t)index;
+}
+/* The first two bytes of a key without its page's prefix, so that most comparisons of a search
+ * need no look at the cell. */
+static inline uint16_t reg_key_hint(const uint8_t *key, size_t size)
+{
+    return (uint16_t)((size > 0 ? key[0] << 8 : 0) | (size > 1 ? key[1] : 0));
+}
 uint64_t reg_page_seal(const uint8_t *data, uint32_t number);
 bool reg_page_is_zero(const uint8_t *data);
 /* Whether the bytes are the page they say they are, as page `number`; NULL, or what is wrong. */
@@ -130,6 +142,8 @@ unsigned reg_page_find(const uint8_t *data, const uint8_t *key, size_t key_size,
 unsigned reg_page_find_child(const uint8_t *data, const uint8_t *key, size_t key_size);
 /* Whether the key may be inserted at `index` of an inner page, which keeps it sorted. */
 bool reg_page_admits(const uint8_t *data, unsigned index, const uint8_t *key, size_t key_size);
+/* Whether the key lies between the first and the last of a leaf: then it is there or nowhere. */
+bool reg_page_spans(const uint8_t *data, const uint8_t *key, size_t key_size);
 /* Bytes that slots, cells and prefix need. */
 size_t reg_page_used(const uint8_t *data);
 int reg_compare(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size);
@@ -185,7 +199,7 @@ size_t reg_items_separator(const struct reg_items *items, unsigned index,
 
 /* --- The open image ----------------------------------------------------------------------------- */
 
-#define REG_CACHE_SIZE (64u << 20) /* bytes of pages */
+#define REG_CACHE_SIZE (128u << 20) /* bytes of pages */
 #define REG_CACHE_SHARDS 32u
 #define REG_CACHE_BUCKETS 1024u
 
@@ -248,6 +262,7 @@ struct reg_tree {
     struct txreg *reg;
     struct reg_ref root;
     unsigned root_level;
+    struct reg_page *leaf;               /* of the last read: the next key is often near */
     struct reg_page *hot[REG_HOT_PAGES]; /* inner pages, so that descents take no lock */
 };
 void reg_tree_open(struct reg_tree *tree, struct txreg *reg, const struct reg_state *state);

@@ -134,6 +134,37 @@ const char *reg_entry_last_name(const struct reg_entry *entry, size_t *size);
 enum tx_status reg_entry_add(struct ktm_txn *txn, const struct reg_entry *entry,
                              struct tx_error *err) TX_CHECKED;
 
+/* --- A map by record key ------------------------------------------------------------------------------ */
+
+struct reg_table_entry {
+    struct reg_table_entry *next; /* in its bucket */
+    uint64_t hash;
+    void *value;
+    uint16_t key_size;
+    uint8_t key[];
+};
+struct reg_table {
+    struct reg_table_entry **entries; /* in the order of their coming, or sorted */
+    struct reg_table_entry **buckets;
+    size_t count;
+    size_t bucket_count;
+    struct tx_map order; /* of the first `ordered` entries */
+    size_t ordered;
+    void (*release)(void *value);
+};
+void reg_table_init(struct reg_table *table, void (*release)(void *value));
+void reg_table_clear(struct reg_table *table);
+/* NULL when absent. */
+struct reg_table_entry *reg_table_find(const struct reg_table *table, const uint8_t *key,
+                                       size_t key_size);
+/* Set or replace. On failure the value stays the caller's. */
+enum tx_status reg_table_set(struct reg_table *table, const uint8_t *key, size_t key_size,
+                             void *value, struct tx_error *err) TX_CHECKED;
+/* Bring `order` up to date: it maps keys to entries. */
+enum tx_status reg_table_order(struct reg_table *table, struct tx_error *err) TX_CHECKED;
+/* Sort `entries` by key. */
+void reg_table_sort(struct reg_table *table);
+
 /* --- Changes over a tree ---------------------------------------------------------------------------- */
 
 struct reg_level {
@@ -153,7 +184,7 @@ struct reg_path {
 
 struct reg_space {
     struct reg_tree base;
-    struct tx_map changes; /* record key -> struct reg_blob */
+    struct reg_table changes; /* record key -> struct reg_blob */
     struct reg_path path;
     uint64_t new_id;  /* ids from here on are not in the base */
     uint64_t next_id; /* of the next created key */
@@ -263,7 +294,7 @@ struct reg_view {
     struct ktm_txn *txn;
     struct reg_state state; /* the snapshot */
     struct reg_space space;
-    struct tx_map touches; /* record key -> struct reg_touch */
+    struct reg_table touches; /* record key -> struct reg_touch */
     bool is_serializable;
     unsigned walking;       /* enumerations on the stack */
     enum tx_status broken;  /* not TX_OK: the map may not be what the entries say */

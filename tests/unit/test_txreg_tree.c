@@ -39,7 +39,7 @@ static void expect_equal(struct reg_image *image, const struct reg_state *state,
     struct tx_map_entry entry;
     reg_tree_open(&tree, image->reg, state);
     reg_cursor_init(&cursor, &tree);
-    ok(reg_cursor_seek(&cursor, NULL, 0, ERR));
+    ok(reg_cursor_seek(&cursor, (const uint8_t *)"", 0, ERR));
     cr_assert(cursor.valid && reg_get_id(cursor.key.bytes) == REG_ROOT_ID);
     ok(reg_cursor_next(&cursor, ERR));
     bool more = tx_map_at_or_after(model, NULL, 0, &entry);
