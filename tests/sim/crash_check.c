@@ -4,13 +4,14 @@
 
 #include "sim/crash_internal.h"
 
-#define REPORTS_MAX 10u
+#define REPORTS_MAX 5u /* of one run */
 
 struct check {
     struct crash_run *run;
     const struct crash_limits *limits;
     struct crash_totals *totals;
     struct crash_set outcomes; /* hash of a disk -> bits of the states that it may recover to */
+    unsigned reports;
     struct crash_case now;
     uint64_t legal;  /* at the point in hand, as bits */
     uint64_t bits;   /* out of the nested disks of the disk in hand */
@@ -38,7 +39,8 @@ static void print_states(const struct crash_run *run, const struct crash_point *
 static void report(struct check *check, const struct crash_verdict *verdict)
 {
     char text[CRASH_CASE_TEXT_SIZE];
-    if (check->totals->violations++ >= REPORTS_MAX) {
+    check->totals->violations++;
+    if (check->reports++ >= REPORTS_MAX) {
         return;
     }
     crash_case_format(&check->now, text);

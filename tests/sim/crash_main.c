@@ -2,12 +2,13 @@
 /*
  * Cut the power at every point of every workload.
  *
- *     sim_crash [--list] [--workload NAME] [--seed N] [--profile NAME] [--rounds N]
+ *     sim_crash [--list] [--workload NAME] [--seed N] [--profile NAME] [--rounds N] [--nested N]
  *     sim_crash --replay CASE        a case is printed with each violation
  *
  * TXKIT_TEST_SCALE scales the number of rounds and samples (1: normal).
  */
 #include <inttypes.h>
+#include <malloc.h>
 #include <time.h>
 
 #include "sim/crash_internal.h"
@@ -25,6 +26,7 @@ struct options {
     uint64_t seed; /* 0: those of the rounds */
     int profile;   /* -1: by round */
     uint64_t rounds;
+    uint64_t nested; /* one disk in so many is cut again inside its recovery */
     bool list;
 };
 
@@ -42,19 +44,21 @@ static double scale(void)
     return (value > 0 ? value : 1) * BUILD_SCALE;
 }
 
-static struct crash_limits limits_for(double factor)
+/* The first round tries everything on the weakest disk, the others sample. */
+static struct crash_limits limits_for(double factor, uint64_t round)
 {
     struct crash_limits limits = {
         .plan = {.exhaustive_max = 10, .samples = 256, .tears = 1},
-        .nested_plan = {.exhaustive_max = 3, .samples = 12, .tears = 1, .seed = 9},
-        .nested_every = 40,
+        .nested_plan = {.exhaustive_max = 3, .samples = 6, .tears = 1, .seed = 9},
+        .nested_every = 100,
         .verify_every = 16,
-        .nested_points = 12,
+        .nested_points = 10,
     };
+    factor = round > 0 && factor >= 1 ? 0.1 : factor;
     if (factor < 1) {
         limits.plan.exhaustive_max = 6;
         limits.plan.samples = (unsigned)(256 * factor) + 4;
-        limits.nested_every = (uint64_t)(40 / factor);
+        limits.nested_every = (uint64_t)(100 / factor);
     }
     return limits;
 }
@@ -67,13 +71,18 @@ static void run_one(const struct crash_workload *workload, uint64_t seed, enum s
     uint64_t distinct = totals->distinct;
     uint64_t images = totals->images;
     uint64_t boots = totals->boots;
+    uint64_t violations = totals->violations;
     crash_run_record(&run, workload, seed, profile);
     crash_check_run(&run, profile, limits, totals);
     double took = seconds() - start;
     (void)printf("%-18s seed %-2" PRIu64 " %-7s %4u points %8" PRIu64 " images %7" PRIu64
-                 " distinct %7" PRIu64 " boots %6.1f s\n",
+                 " distinct %7" PRIu64 " boots %6.1f s",
                  workload->name, seed, crash_profile_name(profile), run.point_count,
                  totals->images - images, totals->distinct - distinct, totals->boots - boots, took);
+    if (totals->violations > violations) {
+        (void)printf(", %" PRIu64 " violations", totals->violations - violations);
+    }
+    (void)printf("\n");
     (void)fflush(stdout);
     crash_run_release(&run);
 }
@@ -105,10 +114,11 @@ static int run_all(const struct options *options)
 {
     double factor = scale();
     double start = seconds();
-    struct crash_limits limits = limits_for(factor);
     struct crash_totals totals = {0};
     uint64_t rounds = options->rounds;
     for (uint64_t round = 0; round < rounds; round++) {
+        struct crash_limits limits = limits_for(factor, round);
+        limits.nested_every = options->nested != 0 ? options->nested : limits.nested_every;
         for (const struct crash_workload *at = crash_workloads; at->name != NULL; at++) {
             if (options->workload == NULL || strcmp(options->workload, at->name) == 0) {
                 run_one(at, options->seed != 0 ? options->seed : round + 1,
@@ -179,6 +189,8 @@ static bool parse(int argc, char **argv, struct options *options)
             options->seed = strtoull(value, NULL, 10);
         } else if (strcmp(argv[i], "--rounds") == 0) {
             options->rounds = strtoull(value, NULL, 10);
+        } else if (strcmp(argv[i], "--nested") == 0) {
+            options->nested = strtoull(value, NULL, 10);
         } else if (strcmp(argv[i], "--profile") == 0) {
             options->profile = profile_named(value);
         } else {
@@ -192,6 +204,9 @@ static bool parse(int argc, char **argv, struct options *options)
 int main(int argc, char **argv)
 {
     struct options options = {.profile = -1, .rounds = 3};
+    /* Each boot maps fresh shared memory: take it from the heap, not from the kernel. */
+    (void)mallopt(M_MMAP_THRESHOLD, 64 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 512 << 20);
     if (!parse(argc, argv, &options)) {
         (void)fprintf(stderr, "see the head of crash_main.c\n");
         return 2;

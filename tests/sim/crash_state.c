@@ -51,9 +51,16 @@ struct tree_walk {
 };
 
 struct name_list {
-    char names[LIST_MAX][256];
+    char *names[LIST_MAX];
     unsigned count;
 };
+
+static void name_list_auto(struct name_list *list)
+{
+    for (unsigned i = 0; i < list->count; i++) {
+        free(list->names[i]);
+    }
+}
 
 static int add_name(void *arg, const char *name, uint64_t ino, unsigned type)
 {
@@ -63,11 +70,14 @@ static int add_name(void *arg, const char *name, uint64_t ino, unsigned type)
     if (list->count == LIST_MAX) {
         return -E2BIG;
     }
-    (void)snprintf(list->names[list->count++], sizeof list->names[0], "%s", name);
+    list->names[list->count++] = sim_need(strdup(name));
     return 0;
 }
 
-static int by_text(const void *a, const void *b) { return strcmp(a, b); }
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
 static void note_name(struct tree_walk *walk, uint64_t ino, const char *path)
 {
@@ -113,7 +123,8 @@ static void add_xattrs(struct tree_walk *walk, int dir, const char *name)
     char names[2048];
     static char value[VALUE_MAX];
     struct txio *io = walk->io;
-    struct name_list list = {.count = 0};
+    __attribute__((cleanup(name_list_auto))) struct name_list list;
+    list.count = 0;
     int64_t size = io->ops->list_xattr(io, dir, name, names, sizeof names);
     for (int64_t at = 0; at < size; at += (int64_t)strlen(names + at) + 1) {
         (void)add_name(&list, names + at, 0, 0);
@@ -150,11 +161,12 @@ static void add_object(struct tree_walk *walk, int dir, const char *name, const 
 
 static int walk_dir(struct tree_walk *walk, int dir, const char *above)
 {
-    struct name_list *list = sim_need(calloc(1, sizeof *list));
-    int result = walk->io->ops->list(walk->io, dir, add_name, list);
-    qsort(list->names, list->count, sizeof list->names[0], by_text);
-    for (unsigned i = 0; i < list->count && result >= 0; i++) {
-        const char *name = list->names[i];
+    __attribute__((cleanup(name_list_auto))) struct name_list list;
+    list.count = 0;
+    int result = walk->io->ops->list(walk->io, dir, add_name, &list);
+    qsort(list.names, list.count, sizeof list.names[0], by_text);
+    for (unsigned i = 0; i < list.count && result >= 0; i++) {
+        const char *name = list.names[i];
         struct txio_stat stat;
         char path[4096];
         if (above[0] == '\0' && strncmp(name, ".txkit", 6) == 0) {
@@ -172,16 +184,16 @@ static int walk_dir(struct tree_walk *walk, int dir, const char *above)
             (void)(below < 0 ? 0 : walk->io->ops->close(walk->io, below));
         }
     }
-    free(list);
     return result;
 }
 
 static enum tx_status take_tree(struct txio *io, const char *root, struct crash_state *state,
                                 struct tx_error *err)
 {
-    struct tree_walk *walk = sim_need(calloc(1, sizeof *walk));
+    struct tree_walk *walk = sim_need(malloc(sizeof *walk));
     walk->io = io;
     walk->state = state;
+    walk->named_count = 0;
     int dir = io->ops->open(io, TXIO_CWD, root, TXIO_DIRECTORY, 0);
     int result = dir < 0 ? dir : walk_dir(walk, dir, "");
     if (dir >= 0) {

@@ -110,8 +110,9 @@ struct txio *sim_boot(const struct sim_image *image, const struct sim_options *o
 /* How many choices to try at one moment; 0 in a field: its default. */
 struct sim_plan {
     unsigned exhaustive_max; /* up to so many units all sets are tried; 10 */
-    unsigned samples;        /* above: drawn sets, besides prefixes and single losses; 256 */
-    unsigned tears;          /* torn variants of each set that has something to tear; 1 */
+    unsigned samples;        /* above: drawn sets, half of them torn, besides prefixes and single
+                              * losses; 256 */
+    unsigned tears;          /* torn variants of each other set that has something to tear; 1 */
     uint64_t seed;
     bool samples_only;       /* even when few units are pending */
 };

@@ -229,6 +229,13 @@ static bool try_choice(struct enumeration *all, enum sim_choice_kind kind, uint6
     return true;
 }
 
+static bool try_sample(struct enumeration *all, uint64_t value, bool torn)
+{
+    struct sim_choice choice = {SIM_KEEP_SAMPLE, value, torn ? value | 1 : 0};
+    (void)sim_choose(all->cut, &choice, all->keep);
+    return deliver(all, choice);
+}
+
 static bool try_range(struct enumeration *all, enum sim_choice_kind kind, uint64_t count)
 {
     for (uint64_t i = 0; i < count; i++) {
@@ -252,7 +259,7 @@ static void enumerate(struct enumeration *all)
     }
     uint64_t random = all->plan.seed;
     for (unsigned i = 0; i < all->plan.samples; i++) {
-        if (!try_choice(all, SIM_KEEP_SAMPLE, sim_random(&random))) {
+        if (!try_sample(all, sim_random(&random), i % 2 != 0)) {
             return;
         }
     }
