@@ -7,7 +7,8 @@
 
 #include "txreg/txreg_view.h"
 
-/* Remove the values of the key of the resolved path. */
+/* Remove the values of the key of the resolved path, the newest first: undone backwards, they come
+ * back in their old order. */
 static enum tx_status delete_values(struct reg_view *view, struct tx_error *err)
 {
     struct reg_space *space = &view->space;
@@ -15,7 +16,7 @@ static enum tx_status delete_values(struct reg_view *view, struct tx_error *err)
     TX_AUTO(tx_buf) name = TX_BUF_INIT;
     TX_AUTO(tx_buf) data = TX_BUF_INIT;
     TX_TRY(reg_order_load(space, reg_path_id(&space->path, space->path.depth), &order, err));
-    for (size_t i = 0; i < reg_order_count(&order); i++) {
+    for (size_t i = reg_order_count(&order); i-- > 0;) {
         struct reg_key key;
         struct reg_value value;
         TX_AUTO(reg_hit) hit = REG_HIT_INIT;
