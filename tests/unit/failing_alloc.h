@@ -15,6 +15,7 @@
 struct failing_alloc {
     size_t left;   /* allocations that still succeed */
     size_t failed; /* how many did not */
+    size_t largest; /* bytes asked for at once */
     long in_use;
 };
 static struct failing_alloc failing_alloc;
@@ -22,6 +23,7 @@ static struct failing_alloc failing_alloc;
 static inline void *failing_resize(void *arg, void *memory, size_t size)
 {
     struct failing_alloc *state = arg;
+    state->largest = size > state->largest ? size : state->largest;
     if (state->left == 0) {
         state->failed++;
         return NULL;

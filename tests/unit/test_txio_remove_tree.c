@@ -73,7 +73,10 @@ Test(txio_remove_tree, a_bush_goes_and_its_neighbours_stay)
     make_dir(temp.fd, "p");
     make_bush(temp.fd, "p/b", 2000); /* more names than one batch holds */
     int before = open_descriptors();
+    failing_alloc_begin(SIZE_MAX);
     cr_assert_eq(txio_remove_tree(io, temp.fd, "p/b", NULL), TX_OK);
+    (void)failing_alloc_end();
+    cr_assert_leq(failing_alloc.largest, 65536, "memory grows with the directory");
     cr_assert_not(exists(temp.fd, "p/b"));
     cr_assert(exists(temp.fd, "p"));
     cr_assert(exists(temp.fd, "a/dir1/file"));
