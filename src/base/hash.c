@@ -7,8 +7,15 @@
 
 #include "base/invariant.h"
 
-_Static_assert(sizeof(XXH3_state_t) <= sizeof(((struct tx_hasher *)0)->state), "state fits");
-_Static_assert(_Alignof(XXH3_state_t) <= _Alignof(struct tx_hasher), "state is aligned");
+enum { STATE_ALIGN = 64 };
+_Static_assert(sizeof(XXH3_state_t) + STATE_ALIGN - 1 <= sizeof(struct tx_hasher), "state fits");
+_Static_assert(_Alignof(XXH3_state_t) <= STATE_ALIGN, "state is aligned");
+
+static XXH3_state_t *state_of(const struct tx_hasher *hasher)
+{
+    uintptr_t at = (uintptr_t)hasher->state;
+    return (XXH3_state_t *)((at + STATE_ALIGN - 1) & ~(uintptr_t)(STATE_ALIGN - 1));
+}
 
 /* The canonical (big-endian) form, so that `xxhsum -H128` prints the same digits. */
 static struct tx_hash128 canonical(XXH128_hash_t sum)
@@ -34,7 +41,7 @@ struct tx_hash128 tx_hash128_of(const void *data, size_t size)
 void tx_hasher_init(struct tx_hasher *hasher, uint64_t seed)
 {
     /* One state serves both widths: the library resets them alike. */
-    XXH3_state_t *state = (XXH3_state_t *)(void *)hasher->state;
+    XXH3_state_t *state = state_of(hasher);
     XXH3_INITSTATE(state);
     TX_INVARIANT(XXH3_64bits_reset_withSeed(state, seed) == XXH_OK);
 }
@@ -42,17 +49,17 @@ void tx_hasher_init(struct tx_hasher *hasher, uint64_t seed)
 void tx_hasher_add(struct tx_hasher *hasher, const void *data, size_t size)
 {
     if (size > 0) {
-        XXH3_state_t *state = (XXH3_state_t *)(void *)hasher->state;
+        XXH3_state_t *state = state_of(hasher);
         TX_INVARIANT(XXH3_64bits_update(state, data, size) == XXH_OK);
     }
 }
 
 uint64_t tx_hasher_sum64(const struct tx_hasher *hasher)
 {
-    return XXH3_64bits_digest((const XXH3_state_t *)(const void *)hasher->state);
+    return XXH3_64bits_digest(state_of(hasher));
 }
 
 struct tx_hash128 tx_hasher_sum128(const struct tx_hasher *hasher)
 {
-    return canonical(XXH3_128bits_digest((const XXH3_state_t *)(const void *)hasher->state));
+    return canonical(XXH3_128bits_digest(state_of(hasher)));
 }

@@ -157,9 +157,8 @@ static enum tx_status fault_step(void *arg, const struct walk_step *step, struct
 static enum tx_status verify_zero(struct verify *verify, int fd, uint64_t size, const char *name,
                                   uint64_t from, struct tx_error *err)
 {
-    struct log_window window;
+    TX_AUTO(log_window) window = {.buffer = NULL};
     TX_TRY(window_init(&window, verify->log->io, err));
-    TX_AUTO(log_window) owned = window;
     window_set(&window, fd, size);
     for (uint64_t at = from; at < size; at += TXLOG_BLOCK_SIZE) {
         const uint8_t *block;

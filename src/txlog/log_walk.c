@@ -16,6 +16,11 @@ struct walk {
     struct walk_step gap; /* size 0: none is open */
 };
 
+static void walk_auto(struct walk *walk)
+{
+    log_window_auto(&walk->window);
+}
+
 static enum tx_status walk_end_gap(struct walk *walk, struct tx_error *err)
 {
     struct walk_step gap = walk->gap;
@@ -92,9 +97,8 @@ static enum tx_status walk_segment(struct walk *walk, size_t index, tx_lsn from,
 enum tx_status log_walk(struct txlog *log, const struct segment_list *list, tx_lsn from,
                         walk_fn *fn, void *arg, struct tx_error *err)
 {
-    struct walk walk = {.log = log, .list = list, .fn = fn, .arg = arg};
+    TX_AUTO(walk) walk = {.log = log, .list = list, .fn = fn, .arg = arg};
     TX_TRY(window_init(&walk.window, log->io, err));
-    TX_AUTO(log_window) owned = walk.window;
     for (size_t i = 0; i < list->count; i++) {
         if (list->items[i].end_lsn > from) {
             TX_TRY(walk_segment(&walk, i, from, err));

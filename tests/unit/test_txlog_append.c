@@ -177,6 +177,7 @@ Test(txlog_append, a_full_disk_fails_before_anything_is_written)
     log_close_clean(&user);
     cr_assert_eq(log_faults(txio_posix(), temp.fd), 0, "%s",
                  log_faults_text(txio_posix(), temp.fd));
+    fault_release(&fault);
     log_open(&user, txio_posix(), temp.fd);
     log_expect(&user, 5);
 }
@@ -195,6 +196,7 @@ Test(txlog_append, no_space_for_the_record_itself_is_a_clean_failure)
     log_put(&full, 1, 100);
     log_expect(&full, 1);
     log_close(&full);
+    fault_release(&fault);
 }
 
 Test(txlog_append, a_failed_write_of_a_record_poisons)
@@ -212,6 +214,7 @@ Test(txlog_append, a_failed_write_of_a_record_poisons)
     cr_assert(txlog_is_poisoned(user.log));
     fails(TX_EPOISONED, log_try_put(&user, 3, 100, &next));
     log_close(&bad);
+    fault_release(&fault);
     log_reopen(&user);
     log_expect(&user, 2);
 }
@@ -227,6 +230,7 @@ Test(txlog_append, a_short_write_is_finished)
     log_put(&slow, 1, 9000);
     log_expect(&user, 1);
     log_close(&slow);
+    fault_release(&fault);
 }
 
 Test(txlog_append, size_max_bounds_all_files_together)

@@ -104,6 +104,7 @@ static void setup_roomy(void)
     struct txlog_settings settings = {1024 * 1024, 0};
     struct txlog_identity identity;
     struct txio *io = hook_init(&hook, NULL);
+    teardown(); /* what the suite has set up */
     temp = temp_dir_new();
     ok(txlog_create(io, temp.fd, &settings, &identity, &test_err));
     log_open(&user, io, temp.fd);
