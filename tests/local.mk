@@ -157,6 +157,29 @@ scenario_tests += tests/scenario/full_disk.sh tests/scenario/main_job_kills.sh
 TESTS += tests/soak/soak
 tests_soak_soak_LDADD = libtxkit.la
 
+# The command: scripts that drive it, what they share, and two programs that help them.
+check_PROGRAMS += tests/scenario/json_check tests/scenario/hold_lock
+tests_scenario_json_check_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_scenario_json_check_LDADD = $(JANSSON_LIBS)
+EXTRA_DIST += tests/scenario/scenario_lib.sh
+scenario_tests += \
+	tests/scenario/busy_store.sh \
+	tests/scenario/conflicts_named.sh \
+	tests/scenario/corrupt_and_salvage.sh \
+	tests/scenario/detached_transactions.sh \
+	tests/scenario/files_and_contents.sh \
+	tests/scenario/history_and_revert.sh \
+	tests/scenario/hostile_paths.sh \
+	tests/scenario/import_and_apply.sh \
+	tests/scenario/json_for_programs.sh \
+	tests/scenario/links_and_attributes.sh \
+	tests/scenario/names_of_strangers.sh \
+	tests/scenario/prepared_transactions.sh \
+	tests/scenario/registry_export.sh \
+	tests/scenario/registry_values.sh \
+	tests/scenario/scripts_with_exec.sh \
+	tests/scenario/store_and_settings.sh
+
 dist_check_SCRIPTS = $(scenario_tests)
 TESTS += $(scenario_tests)
 
@@ -167,6 +190,7 @@ endif
 
 unit_tests += tests/unit/unit_fs
 tests_unit_unit_fs_SOURCES = \
+	tests/unit/failing_alloc.h \
 	tests/unit/fs_describe.c \
 	tests/unit/fs_fixture.c \
 	tests/unit/fs_fixture.h \
@@ -180,6 +204,7 @@ tests_unit_unit_fs_SOURCES = \
 	tests/unit/test_txfs_file.c \
 	tests/unit/test_txfs_file_registry.c \
 	tests/unit/test_txfs_link.c \
+	tests/unit/test_txfs_memory.c \
 	tests/unit/test_txfs_path.c \
 	tests/unit/test_txfs_prepare.c \
 	tests/unit/test_txfs_rename.c \

@@ -45,7 +45,11 @@ static enum tx_status run_begin(struct txctl_context *context,
         return txctl_usage(err, "--description: at most %d bytes of UTF-8", KTM_DESCRIPTION_MAX);
     }
     TRY(begin_timeout(arguments, &options, err));
-    options.flags = txctl_has(arguments, "serializable") ? KTM_SERIALIZABLE : 0;
+    if (txctl_has(arguments, "serializable")) {
+        /* What was read is known to the process that read it, and to nobody after. */
+        return txctl_usage(err, "not over several processes in this version; try: txctl exec "
+                                "--serializable");
+    }
     TRY(txctl_store(context, &store, err));
     TRY(txstore_begin(store, &options, &txn, err));
     struct ktm_id id = ktm_txn_id(txn);
@@ -67,7 +71,7 @@ static enum tx_status run_begin(struct txctl_context *context,
 static const struct txctl_option begin_options[] = {
     {"description", 0, "TEXT", "what list and history show"},
     {"timeout", 0, "SECONDS", "abort the transaction when it lasts longer"},
-    {"serializable", 0, NULL, "validate what was read, too"},
+    {"serializable", 0, NULL, "not in this version; see exec"},
     {NULL, 0, NULL, NULL},
 };
 
@@ -128,6 +132,7 @@ const struct txctl_command txctl_savepoint = {
     .usage = "[ID] NAME",
     .summary = "mark a point to which rollback --to can return",
     .example = "txctl savepoint 3-42 before-tests",
+    .flags = TXCTL_SILENT,
     .count_min = 1,
     .count_max = 2,
     .run = run_savepoint,
@@ -183,6 +188,7 @@ const struct txctl_command txctl_rollback = {
     .summary = "forget a transaction, or what it did since a savepoint",
     .example = "txctl rollback 3-42 --to before-tests",
     .options = rollback_options,
+    .flags = TXCTL_SILENT,
     .count_max = 1,
     .run = run_rollback,
 };

@@ -215,6 +215,6 @@ const struct txctl_command txctl_checkpoint = {
     .verb = "checkpoint",
     .usage = "",
     .summary = "bring tree and registry image up to date durably, trim the log",
-    .flags = TXCTL_NO_SCRIPT,
+    .flags = TXCTL_NO_SCRIPT | TXCTL_SILENT,
     .run = run_checkpoint,
 };

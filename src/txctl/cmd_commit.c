@@ -82,7 +82,7 @@ const struct txctl_command txctl_prepare = {
     .usage = "[ID]",
     .summary = "vote: from now on it can be committed even after a power cut",
     .example = "txctl prepare 3-42 && other-system commit && txctl commit 3-42",
-    .flags = TXCTL_NO_SCRIPT,
+    .flags = TXCTL_NO_SCRIPT | TXCTL_SILENT,
     .count_max = 1,
     .run = run_prepare,
 };

@@ -75,8 +75,12 @@ static enum tx_status run_exec(struct txctl_context *context,
             return tx_error_os(err, errno, "open the script");
         }
     }
+    if (context->globals.tx && txctl_has(arguments, "serializable")) {
+        return txctl_usage(err, "--serializable is for a transaction of the script's own");
+    }
     context->script = name;
     context->description = txctl_given(arguments, "description");
+    context->serializable = txctl_has(arguments, "serializable");
     enum tx_status status = run_lines(context, script, err);
     if (script != stdin) {
         fclose(script); /* only read from */
@@ -91,13 +95,14 @@ static enum tx_status run_exec(struct txctl_context *context,
 
 static const struct txctl_option options[] = {
     {"description", 0, "TEXT", "what the history shows (default: exec FILE)"},
+    {"serializable", 0, NULL, "conflict also when what was only read has changed"},
     {NULL, 0, NULL, NULL},
 };
 
 const struct txctl_command txctl_exec = {
     .group = "Transactions",
     .verb = "exec",
-    .usage = "FILE|- [--description TEXT]",
+    .usage = "FILE|- [OPTION...]",
     .summary = "run a script of commands as one transaction",
     .example = "txctl exec - <<'END'\n"
                "mkdir -p etc/app            # one command per line\n"

@@ -102,13 +102,8 @@ static enum tx_status run_revert(struct txctl_context *context,
     }
     TRY(txctl_store(context, &store, err));
     TRY(txstore_revert(store, lsn, &new_lsn, err));
-    if (context->globals.json) {
-        json_t *object = txctl_json_new();
-        json_object_set_new(object, "lsn", json_integer((json_int_t)new_lsn));
-        txctl_json_print(object);
-    } else {
-        printf("%llu%c", (unsigned long long)new_lsn, txctl_line_end(context));
-    }
+    context->lsn = new_lsn;
+    txctl_result(context, NULL, txctl_text("%llu\n", (unsigned long long)new_lsn));
     return TX_OK;
 }
 

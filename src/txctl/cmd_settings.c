@@ -150,7 +150,7 @@ const struct txctl_command txctl_settings = {
     .usage = "[NAME [VALUE]]",
     .summary = "show or change settings; they hold from the next open on",
     .example = "txctl settings history.count-max 100",
-    .flags = TXCTL_NO_SCRIPT,
+    .flags = TXCTL_NO_SCRIPT | TXCTL_SILENT,
     .count_max = 2,
     .run = run_settings,
 };

@@ -144,7 +144,7 @@ static enum tx_status begin_own(struct txctl_context *context, struct tx_error *
     struct ktm_begin_options options = {.description = description};
     if (!changes(context)) {
         options.flags = KTM_READ_ONLY;
-    } else if ((context->command->flags & TXCTL_SERIALIZABLE) != 0) {
+    } else if (context->serializable || (context->command->flags & TXCTL_SERIALIZABLE) != 0) {
         options.flags = KTM_SERIALIZABLE;
     }
     TRY(txstore_begin(context->store, &options, &context->txn, err));
@@ -205,14 +205,30 @@ void txctl_result(struct txctl_context *context, json_t *object, char *text)
     }
 }
 
-/* The commit's LSN is a result by itself. */
+/* With --json every command answers: what changes something with its commit's LSN, or with the
+ * transaction that it works in. */
+static void add_json_result(struct txctl_context *context)
+{
+    bool silent = (context->command->flags & (TXCTL_CHANGES | TXCTL_SILENT)) != 0;
+    if (!silent || (context->lsn == 0 && !context->result && txctl_json_was_printed())) {
+        return;
+    }
+    if (!context->result) {
+        context->result = txctl_json_new();
+    }
+    if (context->lsn != 0) {
+        json_object_set_new(context->result, "lsn", json_integer((json_int_t)context->lsn));
+    } else if (context->globals.tx) {
+        json_object_set_new(context->result, "transaction", txctl_json_name(context->globals.tx));
+    }
+}
+
 static void finish_result(struct txctl_context *context, enum tx_status status)
 {
-    if (context->lsn != 0 && context->globals.json) {
-        context->result = context->result ? context->result : txctl_json_new();
-        json_object_set_new(context->result, "lsn", json_integer((json_int_t)context->lsn));
-    }
-    if (status == TX_OK && context->result) {
+    if (status == TX_OK && context->command) {
+        if (context->globals.json) {
+            add_json_result(context);
+        }
         print_result(context, context->result, context->result_text);
     } else {
         json_decref(context->result);

@@ -30,8 +30,16 @@ json_t *txctl_json_new(void)
     return json_pack("{s:i}", "schema", 1);
 }
 
+static bool json_was_printed;
+
+bool txctl_json_was_printed(void)
+{
+    return json_was_printed;
+}
+
 void txctl_json_print(json_t *object)
 {
+    json_was_printed = true;
     /* ASCII only: nothing in it can do harm on a terminal. */
     json_dumpf(object, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
     putchar('\n');

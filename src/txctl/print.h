@@ -62,6 +62,7 @@ void txctl_table_end(struct txctl_table *table);
 json_t *txctl_json_new(void);
 /* Print an object on one line and release it. */
 void txctl_json_print(json_t *object);
+bool txctl_json_was_printed(void);
 /* A text, or {"bytes": base64} when it is not UTF-8. */
 json_t *txctl_json_bytes(const char *text, size_t size);
 json_t *txctl_json_name(const char *name);

@@ -75,6 +75,22 @@ static char *read_text(struct ktm_txn *txn, const char *path, size_t *size)
     return text;
 }
 
+/* The new content as the change set has it, for transactions that nobody can attach. */
+static char *inline_text(const struct txfs_change *entry, size_t *size)
+{
+    if (entry->kind != TXFS_CHANGE_FILE || entry->size > TEXT_SIZE_MAX ||
+        (entry->size > 0 &&
+         (!entry->content || memchr(entry->content, '\0', (size_t)entry->size)))) {
+        return NULL;
+    }
+    *size = (size_t)entry->size;
+    char *text = txctl_alloc(*size + 1);
+    if (*size > 0) {
+        memcpy(text, entry->content, *size);
+    }
+    return text;
+}
+
 static bool has_content(enum txfs_change_kind kind)
 {
     return kind == TXFS_CHANGE_FILE || kind == TXFS_CHANGE_EXTENTS || kind == TXFS_CHANGE_ABSENT ||
@@ -94,8 +110,9 @@ static void put_file_diff(const struct txctl_compare *compare,
     }
     AUTO_TEXT old_text =
         had && compare->before ? read_text(compare->before, entry->path, &old_size) : NULL;
-    AUTO_TEXT new_text =
-        has && compare->after ? read_text(compare->after, entry->path, &new_size) : NULL;
+    AUTO_TEXT new_text = !has             ? NULL
+                         : compare->after ? read_text(compare->after, entry->path, &new_size)
+                                          : inline_text(entry, &new_size);
     AUTO_TEXT old_name = txctl_text("a/%s", entry->path);
     AUTO_TEXT new_name = txctl_text("b/%s", entry->path);
     struct txctl_text_side old_side = {had ? old_name : "/dev/null", old_text ? old_text : "",

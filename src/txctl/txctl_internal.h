@@ -55,6 +55,7 @@ enum txctl_command_flags {
     TXCTL_NO_SCRIPT = 1 << 1,    /* has no place in a script of `exec` */
     TXCTL_SERIALIZABLE = 1 << 2, /* its own transaction validates what it read */
     TXCTL_LATER = 1 << 3,        /* known, but not in this version */
+    TXCTL_SILENT = 1 << 4,       /* prints nothing of its own; with --json that it was done */
 };
 
 #define TXCTL_ANY_COUNT 1000000000
@@ -133,6 +134,7 @@ struct txctl_context {
     const char *script; /* of exec; NULL outside */
     unsigned line;      /* of the script */
     const char *description; /* of the own transaction; NULL: made from command and subject */
+    bool serializable;       /* the own transaction validates what it read */
     struct txstore *store;
     struct ktm_txn *txn;
     enum txctl_txn_kind txn_kind;
