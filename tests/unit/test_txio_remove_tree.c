@@ -71,7 +71,7 @@ Test(txio_remove_tree, a_bush_goes_and_its_neighbours_stay)
     TX_AUTO(temp_dir) temp = temp_dir_new();
     make_bush(temp.fd, "a", 3);
     make_dir(temp.fd, "p");
-    make_bush(temp.fd, "p/b", 2000); /* more names than one batch holds */
+    make_bush(temp.fd, "p/b", 3000); /* more names than one batch holds */
     int before = open_descriptors();
     failing_alloc_begin(SIZE_MAX);
     cr_assert_eq(txio_remove_tree(io, temp.fd, "p/b", NULL), TX_OK);
