@@ -73,7 +73,7 @@ enum ktm_begin_flags {
 
 struct ktm_begin_options {
     const char *description; /* NULL: none */
-    uint32_t timeout_ms;     /* 0: none; counted on the monotonic clock */
+    uint32_t timeout_ms;     /* 0: none; monotonic clock, between attachments the date */
     uint32_t flags;          /* enum ktm_begin_flags */
 };
 

@@ -25,6 +25,33 @@ static uint32_t begin_flags_of(uint16_t flags)
            (flags & KTM_HEADER_READ_ONLY ? (uint32_t)KTM_READ_ONLY : 0u);
 }
 
+/* The monotonic clock means nothing to another boot: what is left is kept as a date. */
+static int64_t deadline_save(const struct ktm_txn *txn)
+{
+    struct txio *io = txn->tm->io;
+    if (txn->deadline_ns == 0) {
+        return 0;
+    }
+    return io->ops->realtime_ns(io) + (txn->deadline_ns - io->ops->monotonic_ns(io));
+}
+
+/* Whoever finds that its time is over ends it. */
+static enum tx_status deadline_restore(struct ktm_txn *txn, int64_t deadline_time_ns,
+                                       struct tx_error *err)
+{
+    struct txio *io = txn->tm->io;
+    if (deadline_time_ns == 0) {
+        return TX_OK;
+    }
+    int64_t left_ns = deadline_time_ns - io->ops->realtime_ns(io);
+    if (left_ns <= 0) {
+        TX_TRY(ktm_staging_remove(txn->tm, &txn->id, err));
+        return tx_error_set(err, TX_ETIMEOUT, "transaction timed out");
+    }
+    txn->deadline_ns = io->ops->monotonic_ns(io) + left_ns;
+    return TX_OK;
+}
+
 static enum tx_status changes_encode(const struct ktm_txn *txn, struct tx_buf *out,
                                      struct tx_error *err)
 {
@@ -41,6 +68,7 @@ static enum tx_status changes_encode(const struct ktm_txn *txn, struct tx_buf *o
         .entries_size = txn->entries.size,
         .savepoint_count = (uint32_t)txn->savepoint_count,
         .savepoints_size = marks.size,
+        .deadline_time_ns = deadline_save(txn),
     };
     uint8_t *at;
     TX_TRY(tx_buf_extend(out, KTM_CHANGES_SEAL_SIZE, &at, err));
@@ -173,6 +201,7 @@ static enum tx_status attach_steps(struct ktm_txn *txn, struct tx_error *err)
     TX_TRY(ktm_hold_take(txn->tm, &txn->id, &txn->hold, err));
     TX_TRY(detached_check(txn->tm, &txn->id, err));
     TX_TRY(ktm_changes_load(txn->tm, &txn->id, &storage, &record, err));
+    TX_TRY(deadline_restore(txn, record.header.deadline_time_ns, err));
     txn->saved = true;
     txn->flags = begin_flags_of(record.header.flags);
     txn->begin_time_ns = record.header.begin_time_ns;

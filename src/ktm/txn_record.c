@@ -20,7 +20,7 @@ const struct tx_field ktm_header_fields[] = {
     TX_FIELD(struct ktm_header, key_count, "conflict keys (PREPARE), 9 bytes each: kind, key"),
     TX_FIELD(struct ktm_header, savepoint_count, "savepoints (changes)"),
     TX_FIELD(struct ktm_header, savepoints_size, "bytes of all savepoints"),
-    TX_FIELD_ZERO(8),
+    TX_FIELD(struct ktm_header, deadline_time_ns, "when it times out (changes), 0: never"),
     TX_FIELD_END,
 };
 

@@ -44,6 +44,7 @@ struct ktm_header {
     uint32_t key_count;
     uint32_t savepoint_count;
     uint64_t savepoints_size;
+    int64_t deadline_time_ns;
 };
 extern const struct tx_field ktm_header_fields[];
 #define KTM_HEADER_SIZE 88u

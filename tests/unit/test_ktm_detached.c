@@ -356,3 +356,20 @@ Test(ktm_detached, entries_can_be_loaded_without_attaching)
     id.sequence += 1000;
     fails(TX_ENOTFOUND, ktm_load_entries(handle.tm, &id, &info, &storage, ERR));
 }
+
+Test(ktm_detached, timeout_goes_on_while_nobody_has_it_attached)
+{
+    struct ktm_begin_options options = {.timeout_ms = 60};
+    struct ktm_txn *txn;
+    ok(ktm_begin(handle.tm, &options, &txn, ERR));
+    id = ktm_txn_id(txn);
+    toy_set(txn, 0, 1, 5);
+    ok(ktm_detach(txn, ERR));
+    ok(ktm_attach(handle.tm, &id, &txn, ERR));
+    ok(ktm_detach(txn, ERR));
+    (void)usleep(90000);
+    fails(TX_ETIMEOUT, ktm_attach(handle.tm, &id, &txn, ERR));
+    cr_expect_not(directory_exists());
+    fails(TX_ENOTFOUND, ktm_attach(handle.tm, &id, &txn, ERR));
+    cr_expect_eq(toy_live_value(world, 0, 1), 0);
+}
