@@ -246,6 +246,18 @@ static enum tx_status end_own(struct txctl_context *context, enum tx_status stat
     return status;
 }
 
+/* A transaction that cannot be saved now stays as it was saved last, if this process leaves as a
+ * killed one does: closing the store would roll it back. */
+static enum tx_status leave_attached(struct txctl_context *context, enum tx_status status)
+{
+    static struct txstore *left; /* for leak checkers */
+    left = context->store;
+    (void)left;
+    context->store = NULL;
+    txctl_say(context, "transaction %s stays as it was before this command", context->globals.tx);
+    return status;
+}
+
 /* Save an attached transaction; after a failure without what the command did. */
 static enum tx_status end_attached(struct txctl_context *context, enum tx_status status,
                                    struct tx_error *err)
@@ -253,7 +265,15 @@ static enum tx_status end_attached(struct txctl_context *context, enum tx_status
     struct ktm_txn *txn = context->txn;
     if (status == TX_OK || status == TX_ENOCHANGE) {
         enum tx_status saved = ktm_detach(txn, err);
-        return saved == TX_OK ? status : saved;
+        if (saved == TX_OK) {
+            return status;
+        }
+        if (ktm_txn_state(txn) == KTM_ACTIVE) {
+            return leave_attached(context, saved);
+        }
+        ktm_rollback(txn);
+        txctl_say(context, "transaction %s is gone", context->globals.tx);
+        return saved;
     }
     struct tx_error second;
     enum tx_status back = ktm_txn_state(txn) != KTM_ACTIVE ? TX_EABORTED
@@ -263,7 +283,7 @@ static enum tx_status end_attached(struct txctl_context *context, enum tx_status
         ktm_rollback(txn);
         txctl_say(context, "transaction %s is gone", context->globals.tx);
     } else if (ktm_detach(txn, &second) != TX_OK) {
-        txctl_say(context, "transaction %s: %s", context->globals.tx, second.text);
+        return leave_attached(context, status);
     }
     return status;
 }
