@@ -151,6 +151,30 @@ tests_unit_unit_store_SOURCES = \
 tests_unit_unit_store_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_unit_unit_store_LDADD = $(UNIT_STORE_LIBS) $(CRITERION_LIBS)
 
+unit_tests += tests/unit/unit_reg
+tests_unit_unit_reg_SOURCES = \
+	tests/unit/failing_alloc.h \
+	tests/unit/hook_io.h \
+	tests/unit/reg_fixture.c \
+	tests/unit/reg_fixture.h \
+	tests/unit/reg_model.c \
+	tests/unit/reg_model.h \
+	tests/unit/temp_dir.h \
+	tests/unit/test_txreg_check.c \
+	tests/unit/test_txreg_conflict.c \
+	tests/unit/test_txreg_hostile.c \
+	tests/unit/test_txreg_image.c \
+	tests/unit/test_txreg_memory.c \
+	tests/unit/test_txreg_model.c \
+	tests/unit/test_txreg_ops.c \
+	tests/unit/test_txreg_page.c \
+	tests/unit/test_txreg_revert.c \
+	tests/unit/test_txreg_ring.c \
+	tests/unit/test_txreg_tree.c \
+	tests/unit/test_txreg_values.c
+tests_unit_unit_reg_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+tests_unit_unit_reg_LDADD = $(UNIT_REG_LIBS) $(CRITERION_LIBS)
+
 check_PROGRAMS += tests/soak/soak tests/soak/fill_disk
 tests_soak_fill_disk_LDADD = libtxkit.la
 scenario_tests += tests/scenario/full_disk.sh tests/scenario/main_job_kills.sh
@@ -205,6 +229,7 @@ tests_unit_unit_fs_SOURCES = \
 	tests/unit/test_txfs_file_registry.c \
 	tests/unit/test_txfs_link.c \
 	tests/unit/test_txfs_memory.c \
+	tests/unit/test_txfs_owner.c \
 	tests/unit/test_txfs_path.c \
 	tests/unit/test_txfs_prepare.c \
 	tests/unit/test_txfs_rename.c \
