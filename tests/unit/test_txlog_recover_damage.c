@@ -192,6 +192,17 @@ Test(txlog_recover_damage, damage_before_a_record_that_proves_durability_is_refu
     log_expect(&user, 2);
 }
 
+Test(txlog_recover_damage, damage_that_only_a_later_record_proves_is_refused)
+{
+    tx_lsn bad = log_info(&user).append_lsn;
+    log_put_forced(&user, 1, 100);
+    log_put(&user, 2, 100); /* in the same segment; not forced, and yet it knows */
+    struct txlog_record record = place_of(bad);
+    log_close(&user);
+    damage(&record, 0, SECTOR);
+    expect_refused(&record);
+}
+
 Test(txlog_recover_damage, damage_that_a_later_segment_proves_is_refused)
 {
     tx_lsn bad = log_put_forced(&user, 1, 100);

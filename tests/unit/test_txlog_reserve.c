@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "unit/log_fixture.h"
 
+#include "unit/hook_io.h"
 #include "unit/temp_dir.h"
 
 static struct temp_dir temp;
@@ -137,4 +138,30 @@ Test(txlog_reserve, prepare_makes_a_spare_ready)
     struct txlog_info info = log_info(&user);
     ok(txlog_prepare_segment(user.log, &test_err)); /* nothing to do */
     cr_assert_eq(log_info(&user).size, info.size);
+}
+
+static int sync_before_rename(struct hook_io *self, enum hook_op op, enum hook_when when)
+{
+    if (when == HOOK_AFTER && op == HOOK_DATASYNC) {
+        self->at = 0; /* all that was written is synced */
+    } else if (when == HOOK_AFTER && op == HOOK_PWRITEV) {
+        self->at++;
+    } else if (op == HOOK_RENAME) {
+        cr_assert_eq(self->at, 0, "renamed before its sync");
+        self->when++;
+    }
+    return 0;
+}
+
+/* So that no commit has to wait until sixteen megabytes of zeros are on the disk. */
+Test(txlog_reserve, a_spare_is_synced_before_it_is_one)
+{
+    static struct hook_io hook;
+    struct log_user mine;
+    log_put(&user, 1, 8200);
+    log_put(&user, 2, 8200); /* took the spare */
+    log_join(&mine, &user, hook_init(&hook, sync_before_rename));
+    ok(txlog_prepare_segment(mine.log, &test_err));
+    cr_assert_gt(hook.when, 0);
+    log_close(&mine);
 }
