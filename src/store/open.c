@@ -121,7 +121,7 @@ static enum tx_status open_alive(struct txstore *store, struct tx_error *err)
 }
 
 /* Of a store that is refused: read what is whole. No locks, no shared memory, no recovery. */
-static enum tx_status open_salvage(struct txstore *store, struct tx_error *err)
+enum tx_status txstore_open_salvage(struct txstore *store, struct tx_error *err)
 {
     if (txstore_settings_load(store->io, store->dir, &store->settings, NULL) != TX_OK) {
         store->settings = (struct txstore_settings){.inline_max = TXFS_INLINE_MAX_DEFAULT,
@@ -140,7 +140,7 @@ enum tx_status txstore_open(const char *root, const struct txstore_options *opti
     TX_TRY(txstore_locate(opened, root, options ? options->store_path : NULL, err));
     enum tx_status status;
     if (opened->mode == TXSTORE_SALVAGE) {
-        status = open_salvage(opened, err);
+        status = txstore_open_salvage(opened, err);
     } else {
         TX_TRY(txio_open(opened->io, opened->dir, "control", TXIO_WRITE, 0, &opened->recovery_fd,
                          err));

@@ -39,6 +39,77 @@ static void check_settings(struct txstore *store, struct check_job *job)
     }
 }
 
+struct check_waiting {
+    struct txstore *store;
+    struct check_job *job;
+};
+
+/* A detached or prepared transaction: its change set, and the payloads that it staged. */
+static enum tx_status check_transaction(void *arg, const struct ktm_txn_info *info,
+                                        struct tx_error *err)
+{
+    struct check_waiting *waiting = arg;
+    TX_AUTO(tx_buf) storage = TX_BUF_INIT;
+    struct ktm_commit_info changes;
+    struct tx_error why;
+    uint64_t ignored = 0; /* the callback counts */
+    enum tx_status status =
+        ktm_load_entries(waiting->store->tm, &info->id, &changes, &storage, &why);
+    if (status != TX_OK) {
+        char path[KTM_STAGING_PATH_SIZE];
+        ktm_staging_path(&info->id, path);
+        check_report(waiting->job, path, 0, why.text);
+        return TX_OK;
+    }
+    return txfs_check_staged(waiting->store->fs, &changes, check_fault, waiting->job, &ignored,
+                             err);
+}
+
+static int check_stop(void *arg, const char *name, uint64_t ino, unsigned type)
+{
+    (void)arg;
+    (void)name;
+    (void)ino;
+    (void)type;
+    return 1; /* one name is enough */
+}
+
+/* Has any transaction private files? */
+static bool check_has_waiting(struct txstore *store)
+{
+    int dir = store->io->ops->open(store->io, store->dir, "tx", TXIO_READ | TXIO_DIRECTORY, 0);
+    if (dir < 0) {
+        return true; /* what is wrong with it shows when it is used */
+    }
+    int found = store->io->ops->list(store->io, dir, check_stop, NULL);
+    (void)store->io->ops->close(store->io, dir); /* only read from */
+    return found != 0;
+}
+
+/* Needs a log that can be read; what keeps it from being read has been reported before. */
+static enum tx_status check_transactions(struct txstore *store, struct check_job *job,
+                                         struct tx_error *err)
+{
+    struct check_waiting waiting = {store, job};
+    struct tx_error why;
+    if (!check_has_waiting(store)) {
+        return TX_OK; /* a change set in the log has been read with it */
+    }
+    if (txstore_open_salvage(store, &why) != TX_OK) {
+        check_report(job, "store", 0, why.text);
+        return TX_OK;
+    }
+    enum tx_status status = ktm_list(store->tm, check_transaction, &waiting, &why);
+    if (status == TX_ECORRUPT || status == TX_EVERSION) {
+        check_report(job, "tx", 0, why.text);
+        return TX_OK;
+    }
+    if (status != TX_OK && err) {
+        *err = why;
+    }
+    return status;
+}
+
 static enum tx_status check_all(struct txstore *store, struct check_job *job, struct tx_error *err)
 {
     uint64_t ignored = 0; /* the callbacks count */
@@ -46,7 +117,9 @@ static enum tx_status check_all(struct txstore *store, struct check_job *job, st
     TX_TRY(txlog_verify(store->io, store->dir, check_log_fault, job, &ignored, err));
     TX_TRY(txreg_check(store->io, store->dir, check_fault, job, &ignored, err));
     TX_TRY(txstore_wire_files(store, err));
-    return txfs_check(store->fs, check_fault, job, &ignored, err);
+    TX_TRY(txfs_check(store->fs, check_fault, job, &ignored, err));
+    txstore_unwire(store);
+    return check_transactions(store, job, err);
 }
 
 /* The bytes whose holders change files; held shared, nobody can. In lock order. */

@@ -24,7 +24,8 @@ struct txstore {
     int root_dir;
     int dir;
     int shared_fd;
-    void *shared; /* mapped, or allocated in salvage */
+    void *shared; /* mapped, or in salvage within `private_memory` */
+    void *private_memory;
     size_t shared_size;
     struct txstore_settings settings;
     struct txlog *log;
@@ -70,6 +71,9 @@ enum tx_status txstore_wire_files(struct txstore *store, struct tx_error *err) T
 void txstore_unwire(struct txstore *store);
 
 /* open.c */
+/* Settings (or, damaged, defaults), private memory, log, RMs and manager of a store that is only
+ * looked at. */
+enum tx_status txstore_open_salvage(struct txstore *store, struct tx_error *err) TX_CHECKED;
 enum tx_status txstore_new(const struct txstore_options *options, struct txstore **store,
                            struct tx_error *err) TX_CHECKED;
 void txstore_release(struct txstore *store);

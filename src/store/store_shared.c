@@ -7,6 +7,7 @@
 #include "store/store_internal.h"
 
 #define SHARED_FILE "shm"
+#define SHARED_ALIGNMENT ((uintptr_t)4096) /* as mapped memory has; the areas rely on 64 */
 
 static size_t shared_align(size_t size)
 {
@@ -99,20 +100,25 @@ enum tx_status txstore_shared_join(struct txstore *store, struct tx_error *err)
 enum tx_status txstore_shared_private(struct txstore *store, struct tx_error *err)
 {
     store->shared_size = shared_total(store);
-    store->shared = tx_alloc_zero(store->shared_size);
-    return store->shared ? TX_OK : tx_error_set(err, TX_ENOMEM, "out of memory");
+    store->private_memory = tx_alloc_zero(store->shared_size + SHARED_ALIGNMENT);
+    if (!store->private_memory) {
+        return tx_error_set(err, TX_ENOMEM, "out of memory");
+    }
+    uintptr_t start = (uintptr_t)store->private_memory;
+    store->shared = (char *)store->private_memory + (-start & (SHARED_ALIGNMENT - 1));
+    return TX_OK;
 }
 
 void txstore_shared_release(struct txstore *store)
 {
-    if (store->shared_fd < 0) {
-        tx_free(store->shared);
-    } else {
+    if (store->shared_fd >= 0) {
         if (store->shared) {
             (void)store->io->ops->unmap(store->io, store->shared, store->shared_size);
         }
         (void)store->io->ops->close(store->io, store->shared_fd); /* nothing durable in it */
     }
+    tx_free(store->private_memory);
+    store->private_memory = NULL;
     store->shared = NULL;
     store->shared_fd = -1;
 }

@@ -52,6 +52,7 @@ tests_sim_sim_crash_SOURCES = \
 	tests/sim/crash_case.c \
 	tests/sim/crash_check.c \
 	tests/sim/crash_internal.h \
+	tests/sim/crash_lies.c \
 	tests/sim/crash_main.c \
 	tests/sim/crash_run.c \
 	tests/sim/crash_set.c \
@@ -65,5 +66,11 @@ tests_sim_sim_crash_SOURCES = \
 	tests/sim/workloads_registry.c \
 	tests/sim/workloads_store.c
 tests_sim_sim_crash_LDADD = libtx_sim.la $(UNIT_STORE_LIBS)
+
+# Every bit of a small store.
+check_PROGRAMS += tests/sim/bit_flips
+TESTS += tests/sim/bit_flips
+tests_sim_bit_flips_SOURCES = tests/sim/bit_flips.c tests/sim/crash_state.c
+tests_sim_bit_flips_LDADD = libtx_sim.la $(UNIT_STORE_LIBS)
 
 EXTRA_DIST += tests/sim/README.md
