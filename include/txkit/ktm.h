@@ -107,10 +107,11 @@ TX_API enum tx_status ktm_rollback_prepared(struct ktm *tm, const struct ktm_id 
                                             struct tx_error *err) TX_CHECKED;
 
 /* Save an active transaction under tx/<id>/ and free it, so that another process can attach it.
- * Durability: on TX_OK it survives a power cut, what it staged included. Its timeout ends here.
+ * Durability: on TX_OK it survives a power cut, what it staged included. Its timeout goes on.
  * Ownership: on any other status `txn` is still the caller's. */
 TX_API enum tx_status ktm_detach(struct ktm_txn *txn, struct tx_error *err) TX_CHECKED;
-/* Errors: TX_ENOTFOUND, TX_EBUSY (attached elsewhere), TX_EMISUSE (prepared). */
+/* Errors: TX_ENOTFOUND, TX_EBUSY (attached elsewhere), TX_EMISUSE (prepared), TX_ETIMEOUT (and now
+ * it is gone). */
 TX_API enum tx_status ktm_attach(struct ktm *tm, const struct ktm_id *id, struct ktm_txn **txn,
                                  struct tx_error *err) TX_CHECKED;
 /* Remove a detached transaction that nobody has attached. */
@@ -129,6 +130,8 @@ TX_API enum ktm_state ktm_txn_state(const struct ktm_txn *txn);
 /* The state of the world that the transaction sees. */
 TX_API tx_lsn ktm_txn_snapshot(const struct ktm_txn *txn);
 TX_API const char *ktm_txn_description(const struct ktm_txn *txn);
+/* When it began, realtime, also when it has been detached since. Informative. */
+TX_API int64_t ktm_txn_begin_time(const struct ktm_txn *txn);
 
 /* What is known of one transaction that is not attached here. */
 struct ktm_txn_info {

@@ -25,6 +25,9 @@ static uint32_t begin_flags_of(uint16_t flags)
            (flags & KTM_HEADER_READ_ONLY ? (uint32_t)KTM_READ_ONLY : 0u);
 }
 
+/* The longest timeout that can be asked for. */
+#define TIMEOUT_MAX_NS ((int64_t)UINT32_MAX * 1000000)
+
 /* The monotonic clock means nothing to another boot: what is left is kept as a date. */
 static int64_t deadline_save(const struct ktm_txn *txn)
 {
@@ -43,10 +46,14 @@ static enum tx_status deadline_restore(struct ktm_txn *txn, int64_t deadline_tim
     if (deadline_time_ns == 0) {
         return TX_OK;
     }
-    int64_t left_ns = deadline_time_ns - io->ops->realtime_ns(io);
-    if (left_ns <= 0) {
+    int64_t now_ns = io->ops->realtime_ns(io);
+    if (deadline_time_ns <= now_ns) {
         TX_TRY(ktm_staging_remove(txn->tm, &txn->id, err));
         return tx_error_set(err, TX_ETIMEOUT, "transaction timed out");
+    }
+    int64_t left_ns = deadline_time_ns - now_ns;
+    if (left_ns > TIMEOUT_MAX_NS) {
+        left_ns = TIMEOUT_MAX_NS; /* the date was set back, or the file is forged */
     }
     txn->deadline_ns = io->ops->monotonic_ns(io) + left_ns;
     return TX_OK;

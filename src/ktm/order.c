@@ -18,10 +18,16 @@ static void conflict_note(struct ktm_run *run, const struct ktm_key *key)
 }
 
 /* First committer wins: anything recorded at or after the snapshot. */
-static bool conflicts_with_committed(struct ktm_run *run, const struct ktm_key *key,
+static bool conflicts_with_committed(struct ktm_run *run, const struct ktm_key *key, tx_lsn lsn,
                                      bool *uncertain)
 {
     uint64_t stamp = ktm_conflict_find(run->tm->shared, key->key);
+    if (stamp > lsn) {
+        /* Announced by one who died before the record was there; it has hidden what was known of
+         * the key, so that only the RMs can tell. */
+        *uncertain |= run->validated < lsn;
+        return false;
+    }
     if (stamp > run->txn->snapshot.lsn) {
         run->conflict.lsn = stamp - 1;
         conflict_note(run, key);
@@ -56,7 +62,7 @@ static enum tx_status conflicts_check(struct ktm_run *run, tx_lsn lsn, enum ktm_
         if (undecided != 0 && conflicts_with_prepared(run, &key)) {
             return tx_error_set(err, TX_ECONFLICT, "conflict");
         }
-        if (key.kind != KTM_KEY_MARK && conflicts_with_committed(run, &key, &uncertain)) {
+        if (key.kind != KTM_KEY_MARK && conflicts_with_committed(run, &key, lsn, &uncertain)) {
             return tx_error_set(err, TX_ECONFLICT, "conflict");
         }
     }

@@ -106,8 +106,8 @@ static enum tx_status vote(struct ktm_run *run, unsigned *votes, struct tx_error
     if (++*votes > KTM_VOTES_MAX) {
         return tx_error_set(err, TX_ECONFLICT, "others commit faster than this can be validated");
     }
-    TX_TRY(ktm_txn_enter(run->txn, err));
     TX_TRY(ktm_vote_collect(run, err));
+    TX_TRY(ktm_txn_enter(run->txn, err)); /* a vote may take long */
     run->needs_barrier = ktm_barrier_needed(run);
     return head_encode(run, err);
 }

@@ -25,6 +25,11 @@ const char *ktm_txn_description(const struct ktm_txn *txn)
     return txn->description;
 }
 
+int64_t ktm_txn_begin_time(const struct ktm_txn *txn)
+{
+    return txn->begin_time_ns;
+}
+
 struct ktm_cursor ktm_txn_entries(const struct ktm_txn *txn)
 {
     return (struct ktm_cursor){txn->entries.data, txn->entries.size};

@@ -16,25 +16,43 @@ static void *shared_pages(size_t size)
     return memory;
 }
 
-struct world *world_new(const struct world_options *options)
+struct world *world_at(const char *path)
 {
     struct world *world = calloc(1, sizeof *world);
+    cr_assert_not_null(world);
+    world->path = path;
+    world->conflict_entries = 1024;
+    world->log_shared = shared_pages(txlog_shared_size());
+    world->ktm_shared = shared_pages(ktm_shared_size(world->conflict_entries));
+    for (unsigned i = 0; i < TOYS; i++) {
+        world->live[i] = shared_pages(sizeof *world->live[i]);
+    }
+    return world;
+}
+
+void world_forget(struct world *world)
+{
+    (void)munmap(world->log_shared, txlog_shared_size());
+    (void)munmap(world->ktm_shared, ktm_shared_size(world->conflict_entries));
+    for (unsigned i = 0; i < TOYS; i++) {
+        (void)munmap(world->live[i], sizeof *world->live[i]);
+    }
+    free(world);
+}
+
+struct world *world_new(const struct world_options *options)
+{
     struct txlog_settings settings = {.segment_size = 64 * 1024};
     struct txlog_identity identity;
-    cr_assert_not_null(world);
+    struct world *world = world_at(NULL);
     world->temp = temp_dir_new();
-    world->conflict_entries = 1024;
+    world->path = world->temp.path;
     if (options) {
         world->conflict_entries =
             options->conflict_entries ? options->conflict_entries : world->conflict_entries;
         settings.segment_size =
             options->segment_size ? options->segment_size : settings.segment_size;
         settings.size_max = options->size_max;
-    }
-    world->log_shared = shared_pages(txlog_shared_size());
-    world->ktm_shared = shared_pages(ktm_shared_size(world->conflict_entries));
-    for (unsigned i = 0; i < TOYS; i++) {
-        world->live[i] = shared_pages(sizeof *world->live[i]);
     }
     ok(txlog_create(txio_posix(), world->temp.fd, &settings, &identity, ERR));
     return world;
@@ -43,12 +61,7 @@ struct world *world_new(const struct world_options *options)
 void world_free(struct world *world)
 {
     temp_dir_auto(&world->temp);
-    (void)munmap(world->log_shared, txlog_shared_size());
-    (void)munmap(world->ktm_shared, ktm_shared_size(world->conflict_entries));
-    for (unsigned i = 0; i < TOYS; i++) {
-        (void)munmap(world->live[i], sizeof *world->live[i]);
-    }
-    free(world);
+    world_forget(world);
 }
 
 void world_reboot(struct world *world)
@@ -63,7 +76,7 @@ void world_reboot(struct world *world)
 static void handle_init(struct handle *handle, struct world *world, struct txio *io)
 {
     *handle = (struct handle){.world = world, .io = io ? io : txio_posix(), .dir = -1};
-    int dir = handle->io->ops->open(handle->io, TXIO_CWD, world->temp.path,
+    int dir = handle->io->ops->open(handle->io, TXIO_CWD, world->path,
                                     TXIO_READ | TXIO_DIRECTORY, 0);
     cr_assert_geq(dir, 0);
     handle->dir = dir;

@@ -58,6 +58,7 @@ struct toy {
 
 struct world {
     struct temp_dir temp;
+    const char *path; /* of the store */
     uint32_t conflict_entries;
     void *log_shared;
     void *ktm_shared;
@@ -82,6 +83,9 @@ struct world_options {
 /* Make the store. `options` may be NULL. */
 struct world *world_new(const struct world_options *options);
 void world_free(struct world *world);
+/* The same for a store at `path` that exists already, in a simulated machine; and forget it. */
+struct world *world_at(const char *path);
+void world_forget(struct world *world);
 /* Forget all shared memory, as a reboot does. */
 void world_reboot(struct world *world);
 /* Open with recovery, alone; `io` NULL: the operating system. */

@@ -194,6 +194,50 @@ Test(ktm_commit, conflict_that_comes_during_the_vote_is_found)
     handle_close(&other);
 }
 
+/* As a process leaves it that is killed between announcing and appending. */
+static void announce_in_vain(struct handle *at, uint32_t item)
+{
+    struct ktm_txn *txn = txn_begin(at, 0);
+    struct ktm_run run = {.tm = at->tm, .txn = txn, .keys = TX_BUF_INIT};
+    struct tx_reader reader;
+    struct ktm_key key;
+    toy_set(txn, 0, item, 1);
+    ok(ktm_vote_collect(&run, ERR));
+    reader = tx_reader_on(run.keys.data, run.keys.size);
+    cr_assert(ktm_keys_next(&reader, &key));
+    ktm_conflict_insert(at->tm->shared, key.key, ktm_stamp(handle_log_info(at).append_lsn));
+    tx_buf_release(&run.keys);
+    ktm_rollback(txn);
+}
+
+Test(ktm_commit, key_announced_in_vain_blocks_nobody)
+{
+    announce_in_vain(&handle, 9);
+    commit_one(&handle, 0, 9, 1);
+    announce_in_vain(&handle, 9);
+    commit_one(&handle, 0, 10, 1); /* takes the place of the record that never came */
+    commit_one(&handle, 0, 9, 2);
+}
+
+static void commit_nine_and_announce(void *arg)
+{
+    commit_nine(arg);
+    announce_in_vain(arg, 9);
+}
+
+Test(ktm_commit, key_announced_in_vain_hides_no_conflict)
+{
+    struct handle other;
+    handle_join(&other, world, NULL);
+    struct ktm_txn *txn = txn_begin(&handle, 0);
+    toy_set(txn, 0, 9, 2);
+    handle.toys[0].on_prepare = commit_nine_and_announce;
+    handle.toys[0].arg = &other;
+    fails(TX_ECONFLICT, ktm_commit(txn, NULL, ERR));
+    cr_expect_eq(toy_live_value(world, 0, 9), 1);
+    handle_close(&other);
+}
+
 static void commit_many(void *arg)
 {
     for (uint32_t i = 100; i < 200; i++) {

@@ -33,6 +33,14 @@ static void prepare_one(struct handle *at)
     ok(ktm_prepare(txn, ERR));
 }
 
+static void prepare_one_item(uint32_t item)
+{
+    struct ktm_txn *txn = txn_begin(&handle, 0);
+    id = ktm_txn_id(txn);
+    toy_set(txn, 0, item, item);
+    ok(ktm_prepare(txn, ERR));
+}
+
 static enum ktm_state state_of(struct handle *at)
 {
     struct ktm_txn_info info;
@@ -129,6 +137,7 @@ struct delivered {
     tx_lsn lsns[8];
     uint64_t entries[8];
     unsigned count;
+    unsigned skip; /* so many first */
 };
 
 static enum tx_status deliver(void *arg, const struct ktm_commit_info *commit,
@@ -136,6 +145,10 @@ static enum tx_status deliver(void *arg, const struct ktm_commit_info *commit,
 {
     struct delivered *delivered = arg;
     (void)err;
+    if (delivered->skip > 0) {
+        delivered->skip--;
+        return TX_OK;
+    }
     delivered->entries[delivered->count] = commit->entry_count;
     delivered->lsns[delivered->count++] = commit->lsn;
     return TX_OK;
@@ -428,4 +441,34 @@ Test(ktm_prepared, failed_force_of_a_prepare_leaves_the_outcome_unknown)
     handle_reboot(&handle);
     cr_expect_leq(handle.recovery.in_doubt, 1);
     cr_expect_eq(toy_live_value(world, 0, 1), 0);
+}
+
+Test(ktm_prepared, slots_of_the_decided_are_folded_and_their_log_is_kept)
+{
+    enum { MANY = KTM_PREPARED_MAX / 2 + 20 };
+    static struct ktm_id ids[MANY];
+    struct delivered delivered = {.count = 0};
+    tx_lsn prepared = handle_log_info(&handle).append_lsn;
+    for (uint32_t i = 0; i < MANY; i++) {
+        prepare_one_item(i);
+        ids[i] = id;
+    }
+    struct ktm_txn *reader = txn_begin(&handle, 0);
+    for (uint32_t i = 0; i < MANY; i++) {
+        ok(ktm_commit_prepared(handle.tm, &ids[i], NULL, ERR));
+    }
+    for (unsigned round = 0; round < 3; round++) {
+        ok(ktm_checkpoint(handle.tm, ERR));
+        cr_expect_eq(ktm_prepared_count(handle.tm->shared), 0);
+        cr_expect_eq(handle_log_info(&handle).start_lsn, prepared);
+    }
+    delivered.skip = MANY - 1;
+    ok(ktm_each_commit(handle.tm, ktm_txn_snapshot(reader), UINT64_MAX, deliver, &delivered, ERR));
+    cr_expect_eq(delivered.count, 1);
+    ktm_rollback(reader);
+    ok(ktm_checkpoint(handle.tm, ERR));
+    cr_expect_eq(handle_log_info(&handle).start_lsn, handle_log_info(&handle).append_lsn);
+    cr_expect_eq(handle.tm->shared->folded_decide, 0);
+    handle_reboot(&handle);
+    cr_expect_eq(toy_live_value(world, 0, MANY - 1), MANY - 1);
 }

@@ -141,6 +141,17 @@ Test(ktm_txn, timeout_is_checked_at_commit)
     cr_expect_eq(toy_live_value(world, 0, 1), 6);
 }
 
+Test(ktm_txn, timeout_is_checked_after_a_long_vote)
+{
+    struct ktm_begin_options options = {.timeout_ms = 20};
+    struct ktm_txn *txn;
+    ok(ktm_begin(handle.tm, &options, &txn, ERR));
+    toy_set(txn, 0, 1, 5);
+    atomic_store(&world->live[0]->slow_prepare, 40000);
+    fails(TX_ETIMEOUT, ktm_commit(txn, NULL, ERR));
+    cr_expect_eq(toy_live_value(world, 0, 1), 0);
+}
+
 Test(ktm_txn, closing_rolls_back_what_is_attached)
 {
     struct handle other;
