@@ -18,6 +18,10 @@ struct check {
     uint64_t exact;  /* a nested disk cut after the opening must recover to this */
 };
 
+static bool quiet;
+
+void crash_check_quietly(bool quietly) { quiet = quietly; }
+
 /* --- Reporting ---------------------------------------------------------------------------------- */
 
 static void print_states(const struct crash_run *run, const struct crash_point *point,
@@ -40,7 +44,7 @@ static void report(struct check *check, const struct crash_verdict *verdict)
 {
     char text[CRASH_CASE_TEXT_SIZE];
     check->totals->violations++;
-    if (check->reports++ >= REPORTS_MAX) {
+    if (check->reports++ >= REPORTS_MAX || quiet) {
         return;
     }
     crash_case_format(&check->now, text);
@@ -161,7 +165,7 @@ static bool check_disk(void *arg, struct sim_image *image, const struct sim_choi
             report(check, &verdict);
         }
     }
-    return true;
+    return check->limits->violations_max == 0 || check->reports < check->limits->violations_max;
 }
 
 void crash_check_run(struct crash_run *run, enum sim_profile profile,
@@ -172,6 +176,9 @@ void crash_check_run(struct crash_run *run, enum sim_profile profile,
     check.now.profile = profile;
     totals->runs++;
     for (unsigned i = 0; i < run->point_count; i++) {
+        if (limits->violations_max != 0 && check.reports >= limits->violations_max) {
+            break;
+        }
         struct sim_plan plan = limits->plan;
         plan.seed = sim_mix(run->seed, run->points[i].index);
         check.now.point = &run->points[i];

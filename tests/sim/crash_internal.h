@@ -49,6 +49,7 @@ struct crash_totals {
 struct crash_limits {
     struct sim_plan plan;        /* at each point */
     struct sim_plan nested_plan; /* at each point inside a recovery */
+    uint64_t violations_max;     /* of one run, then it ends; 0: none */
     uint64_t nested_every;       /* one disk in so many is cut again inside its recovery; 0: none */
     uint64_t verify_every;       /* one in so many is read through by txstore_check; 0: none */
     unsigned nested_points;      /* inside one recovery */
@@ -65,10 +66,17 @@ struct crash_case {
     struct sim_choice nested_choice;
 };
 
+/* Silent: violations are counted, not printed. */
+void crash_check_quietly(bool quietly);
 void crash_check_run(struct crash_run *run, enum sim_profile profile,
                      const struct crash_limits *limits, struct crash_totals *totals);
 /* Boot the case's disk, say on stdout what happens. False when it violates the oracle. */
 bool crash_replay(const struct crash_case *which);
+
+/* --- crash_lies.c ------------------------------------------------------------------------------- */
+
+/* Take one kind of sync after the other away: each must be missed. False when one was not. */
+bool crash_lies(const struct crash_limits *limits);
 
 /* --- crash_case.c -------------------------------------------------------------------------------- */
 

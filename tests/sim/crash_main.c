@@ -4,6 +4,7 @@
  *
  *     sim_crash [--list] [--workload NAME] [--seed N] [--profile NAME] [--rounds N] [--nested N]
  *     sim_crash --replay CASE        a case is printed with each violation
+ *     sim_crash --lies               take one kind of sync after the other away
  *
  * TXKIT_TEST_SCALE scales the number of rounds and samples (1: normal).
  */
@@ -27,7 +28,7 @@ struct options {
     int profile;   /* -1: by round */
     uint64_t rounds;
     uint64_t nested; /* one disk in so many is cut again inside its recovery */
-    bool list;
+    bool list, lies;
 };
 
 static double seconds(void)
@@ -134,6 +135,10 @@ static int run_all(const struct options *options)
     bool healthy = is_healthy(&totals, factor, options->workload == NULL);
     bool good = healthy && totals.violations == 0 && totals.runs > 0;
     crash_set_release(&totals.seen);
+    if (good && options->workload == NULL) {
+        struct crash_limits limits = limits_for(factor < 0.2 ? factor : 0.2, 0);
+        good = crash_lies(&limits);
+    }
     return good ? 0 : 1;
 }
 
@@ -178,6 +183,10 @@ static bool parse(int argc, char **argv, struct options *options)
             options->list = true;
             continue;
         }
+        if (strcmp(argv[i], "--lies") == 0) {
+            options->lies = true;
+            continue;
+        }
         if (value == NULL) {
             return false;
         }
@@ -216,6 +225,10 @@ int main(int argc, char **argv)
             (void)printf("%s\n", at->name);
         }
         return 0;
+    }
+    if (options.lies) {
+        struct crash_limits limits = limits_for(scale(), 0);
+        return crash_lies(&limits) ? 0 : 1;
     }
     return options.replay != NULL ? replay(options.replay) : run_all(&options);
 }

@@ -131,6 +131,7 @@ struct sim_counters {
     uint64_t torn_attributes;
     uint64_t failed_syncs; /* by sim_fail_sync */
     uint64_t boots;
+    uint64_t lies; /* syncs that did nothing, by sim_lie */
 };
 void sim_get_counters(struct sim_counters *counters);
 
@@ -142,6 +143,10 @@ enum sim_sync_failure {
 };
 /* What the kernel does to the inode behind `fd` when its write-back fails. */
 void sim_fail_sync(struct txio *io, int fd, enum sim_sync_failure how);
+
+/* A lying disk: from now on these syncs (an operation's name; NULL: any) of everything whose path
+ * contains `part` do nothing on all machines. `part` NULL: tell the truth again. Keeps the texts. */
+void sim_lie(const char *op, const char *part);
 
 /* Print the tree, for messages of failing tests. */
 void sim_print(struct txio *io, FILE *out);
