@@ -117,6 +117,7 @@ tests_unit_unit_log_LDADD = libtx_sim.la $(UNIT_LOG_LIBS) $(CRITERION_LIBS)
 
 unit_tests += tests/unit/unit_ktm
 tests_unit_unit_ktm_SOURCES = \
+	tests/unit/failing_alloc.h \
 	tests/unit/ktm_fixture.c \
 	tests/unit/ktm_fixture.h \
 	tests/unit/test_ktm_barrier.c \
@@ -126,6 +127,8 @@ tests_unit_unit_ktm_SOURCES = \
 	tests/unit/test_ktm_conflict.c \
 	tests/unit/test_ktm_detached.c \
 	tests/unit/test_ktm_kill.c \
+	tests/unit/test_ktm_memory.c \
+	tests/unit/test_ktm_power.c \
 	tests/unit/test_ktm_prepared.c \
 	tests/unit/test_ktm_publish.c \
 	tests/unit/test_ktm_recover.c \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A store for the tests of src/ktm: a log, shared memory that forked children share too, and two toy
- * resource managers. A toy holds TOY_ITEMS numbers; the first four are in its token, so that
+ * A store for the tests of src/ktm: a log, shared memory that forked children share too, and two
+ * toy resource managers. A toy holds TOY_ITEMS numbers; the first four are in its token, so that
  * snapshots have them. Each handle is what a process would have: its own descriptor of `control`,
  * its own locks. So two handles in one test are two processes.
  */

@@ -4,7 +4,8 @@
 static void add(struct tx_buf *entries, uint8_t rm, uint8_t op, const char *body)
 {
     struct ktm_entry_header header = {.rm = rm, .op = op, .flags = 0x1234};
-    struct iovec parts[2] = {{(void *)(uintptr_t)body, 1}, {(void *)(uintptr_t)(body + 1), strlen(body) - 1}};
+    void *bytes = (void *)(uintptr_t)body;
+    struct iovec parts[2] = {{bytes, 1}, {(uint8_t *)bytes + 1, strlen(body) - 1}};
     ok(ktm_changes_add(entries, &header, parts, 2, ERR));
 }
 

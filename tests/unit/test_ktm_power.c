@@ -29,16 +29,23 @@ struct power {
 
 static struct power power;
 
+static struct txio *print_io;
+
 static enum tx_status print_listed(void *arg, const struct ktm_txn_info *info,
                                    struct tx_error *err)
 {
-    char *text = arg;
+    char *text = arg, path[KTM_STAGING_PATH_SIZE + sizeof STORE];
     size_t size = strlen(text);
+    struct txio_stat stat;
+    struct txio *io = print_io;
     (void)err;
-    /* Prepared here, in doubt after a boot. */
-    (void)snprintf(text + size, PRINT_SIZE - size, " %s:%lu",
-                   info->state == KTM_ACTIVE ? "detached" : "prepared",
+    (void)snprintf(path, sizeof path, STORE "/tx/%lu-%lu", (unsigned long)info->id.epoch,
                    (unsigned long)info->id.sequence);
+    bool has_directory = io->ops->stat(io, TXIO_CWD, path, &stat) >= 0;
+    /* Prepared here, in doubt after a boot. */
+    (void)snprintf(text + size, PRINT_SIZE - size, " %s:%lu%s",
+                   info->state == KTM_ACTIVE ? "detached" : "prepared",
+                   (unsigned long)info->id.sequence, has_directory ? "" : " without directory");
     return TX_OK;
 }
 
@@ -46,6 +53,7 @@ static enum tx_status print_listed(void *arg, const struct ktm_txn_info *info,
 static void print_store(struct handle *handle, char text[PRINT_SIZE])
 {
     struct ktm_txn *txn = txn_begin(handle, 0);
+    print_io = handle->io;
     text[0] = '\0';
     for (unsigned toy = 0; toy < TOYS; toy++) {
         for (uint32_t item = 0; item < 5; item++) {

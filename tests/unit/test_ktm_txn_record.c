@@ -86,7 +86,8 @@ Test(ktm_txn_record, impossible_values_are_refused)
     } faults[] = {
         {0, 2, TX_EVERSION}, {3, 1, TX_EVERSION},  {4, 0x80, TX_ECORRUPT}, {5, 1, TX_ECORRUPT},
         {7, 1, TX_ECORRUPT}, {6, 4, TX_ECORRUPT},  {48, 2, TX_ECORRUPT},   {63, 0xff, TX_ECORRUPT},
-        {67, 1, TX_ECORRUPT}, {79, 1, TX_ECORRUPT}, {88, 0, TX_ECORRUPT} /* NUL in the description */,
+        {67, 1, TX_ECORRUPT}, {79, 1, TX_ECORRUPT},
+        {88, 0, TX_ECORRUPT} /* NUL in the description */,
     };
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
         struct encoded encoded = encode();
