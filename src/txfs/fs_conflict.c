@@ -8,6 +8,7 @@
 
 struct search {
     const char *real;
+    int64_t after_ns; /* older commits are of no interest */
     bool found;
     struct ktm_id id;
     char description[KTM_DESCRIPTION_MAX + 1];
@@ -27,7 +28,7 @@ static enum tx_status search_commit(void *arg, const struct ktm_commit_info *com
     struct ktm_cursor cursor = commit->entries;
     struct ktm_change change;
     struct txfs_entry entry;
-    while (ktm_cursor_next(&cursor, &change)) {
+    while (commit->time_ns >= search->after_ns && ktm_cursor_next(&cursor, &change)) {
         if (change.rm != TXFS_RM) {
             continue;
         }
@@ -39,6 +40,25 @@ static enum tx_status search_commit(void *arg, const struct ktm_commit_info *com
         }
     }
     return TX_OK;
+}
+
+/* The log knows what came after the snapshot. A transaction that was detached has a younger snapshot
+ * than first touches: what came between, the history knows. There dates must do, to leave out what
+ * was committed before the object was as the transaction found it. */
+static enum tx_status find_commit(struct txfs_view *view, const struct txfs_identity *before,
+                                  struct search *search)
+{
+    search->after_ns = INT64_MIN;
+    enum tx_status status = ktm_each_commit(view->tm, view->snapshot, ktm_published(view->tm),
+                                            search_commit, search, NULL);
+    if (status == TX_OK && search->found) {
+        return TX_OK;
+    }
+    search->after_ns = ktm_txn_begin_time(view->txn);
+    if (before->existed && before->ctime_ns > search->after_ns) {
+        search->after_ns = before->ctime_ns;
+    }
+    return txfs_history(view->fs, search_commit, search, NULL);
 }
 
 static void print_inode(const struct txfs_identity *identity, char text[24])
@@ -56,8 +76,7 @@ enum tx_status txfs_conflict(struct txfs_view *view, const char *real,
     char id[KTM_ID_TEXT_SIZE];
     char old_ino[24];
     char new_ino[24];
-    enum tx_status status = ktm_each_commit(view->tm, view->snapshot, ktm_published(view->tm),
-                                            search_commit, &search, NULL);
+    enum tx_status status = find_commit(view, before, &search);
     (void)tx_escape_fixed(shown, sizeof shown, real, strlen(real));
     print_inode(before, old_ino);
     print_inode(now, new_ino);

@@ -22,12 +22,17 @@ static enum tx_status check_base(struct reg_view *view, const struct reg_entry *
     TX_TRY(reg_entry_unit(space, entry, &unit, err));
     TX_TRY(reg_base_revision(space, &unit, &revision, err));
     bool same_key = entry->key_id == (id < space->new_id ? id : 0);
-    if (!same_key || revision != entry->base_revision) {
-        return tx_error_set(err, TX_ECONFLICT,
-                            "registry key \"%s\" was changed since this transaction touched it",
-                            entry->key);
+    if (same_key && revision == entry->base_revision) {
+        return TX_OK;
     }
-    return TX_OK;
+    if (same_key && revision > entry->base_revision) {
+        return tx_error_set(err, TX_ECONFLICT, "registry key \"%s\" was changed by commit %llu "
+                            "since this transaction touched it", entry->key,
+                            (unsigned long long)revision);
+    }
+    return tx_error_set(err, TX_ECONFLICT,
+                        "registry key \"%s\" was changed since this transaction touched it",
+                        entry->key);
 }
 
 static enum tx_status replay_entry(struct reg_view *view, const struct reg_entry *entry,

@@ -25,10 +25,10 @@ code 6 "the loser is gone" txctl commit "$id"
 
 loser reg set 'Soft\App' value sz mine
 txctl reg set 'Soft\App' value sz winner
-winner=$(txctl history -q | tail -n 1 | awk '{print $4}')
+winner=$(txctl history -q | tail -n 1 | awk '{print $1}')
 code 4 "two transactions on one value" txctl commit "$id"
 has "key and value are named" "$area/err" 'Soft\App'
-has "and the other party, too" "$area/err" "$winner"
+has "and the other party, too" "$area/err" "commit $winner"
 is "the first wins here, too" "$(txctl reg get Soft/App value)" winner
 
 loser reg set 'Soft\App' value sz mine
