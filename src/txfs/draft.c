@@ -16,7 +16,12 @@ void txfs_draft_init(struct txfs_draft *draft)
 {
     *draft = (struct txfs_draft){.fd = -1};
     txfs_extents_init(&draft->extents);
-    tx_hasher_init(&draft->hasher, 0);
+}
+
+static void stop_hashing(struct txfs_draft *draft)
+{
+    tx_free(draft->hasher);
+    draft->hasher = NULL;
 }
 
 void txfs_draft_release(struct txfs_view *view, struct txfs_draft *draft)
@@ -24,6 +29,7 @@ void txfs_draft_release(struct txfs_view *view, struct txfs_draft *draft)
     if (draft->fd >= 0) {
         (void)view->fs->io->ops->close(view->fs->io, draft->fd); /* prepare syncs it by name */
     }
+    stop_hashing(draft);
     tx_map_release(&draft->extents);
     tx_buf_release(&draft->memory);
     txfs_draft_init(draft);
@@ -73,11 +79,11 @@ static enum tx_status store_write(struct txfs_view *view, struct txfs_draft *dra
         struct iovec part = {(void *)(uintptr_t)data, size};
         TX_TRY(txio_write_full(view->fs->io, draft->fd, &part, 1, position, err));
     }
-    if (position == draft->hashed) {
-        tx_hasher_add(&draft->hasher, data, size);
+    if (draft->hasher != NULL && position == draft->hashed) {
+        tx_hasher_add(draft->hasher, data, size);
         draft->hashed = end;
     } else if (position < draft->hashed) {
-        draft->hashed = UINT64_MAX; /* not in order: the hash is made by reading */
+        stop_hashing(draft); /* not in order: the hash is made by reading */
     }
     if (end > draft->used) {
         draft->used = end;
@@ -116,6 +122,10 @@ enum tx_status txfs_draft_spill(struct txfs_view *view, struct txfs_draft *draft
     txfs_draft_init(&to);
     TX_TRY(tx_buf_extend(&chunk, CHUNK_SIZE, &data, err));
     TX_TRY(create_staged(view, &to.fd, &to.staged, err));
+    to.hasher = tx_alloc(sizeof *to.hasher);
+    if (to.hasher != NULL) { /* without it, hashing takes a second look at the file */
+        tx_hasher_init(to.hasher, 0);
+    }
     enum tx_status status = TX_OK;
     for (uint64_t at = 0; status == TX_OK && at < draft->used; at += CHUNK_SIZE) {
         uint64_t left = draft->used - at;
@@ -133,6 +143,7 @@ enum tx_status txfs_draft_spill(struct txfs_view *view, struct txfs_draft *draft
         (void)view->fs->io->ops->close(view->fs->io, draft->fd); /* an entry has it by name */
     }
     tx_buf_release(&draft->memory);
+    stop_hashing(draft);
     draft->fd = to.fd;
     draft->staged = to.staged;
     draft->frozen = false;
@@ -189,7 +200,7 @@ static enum tx_status truncate_store(struct txfs_view *view, struct txfs_draft *
         }
     }
     draft->used = size;
-    draft->hashed = UINT64_MAX;
+    stop_hashing(draft);
     return TX_OK;
 }
 
@@ -234,8 +245,12 @@ enum tx_status txfs_draft_hash(struct txfs_view *view, struct txfs_draft *draft,
     TX_AUTO(tx_buf) chunk = TX_BUF_INIT;
     struct tx_hasher hasher;
     uint8_t *data;
-    if (draft->hashed == size) {
-        *hash = tx_hasher_sum128(&draft->hasher);
+    if (draft->hasher != NULL && draft->hashed == size) {
+        *hash = tx_hasher_sum128(draft->hasher);
+        return TX_OK;
+    }
+    if (draft->fd < 0 && draft->memory.size == size) {
+        *hash = tx_hash128_of(draft->memory.data, size);
         return TX_OK;
     }
     tx_hasher_init(&hasher, 0);

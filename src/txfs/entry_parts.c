@@ -29,7 +29,7 @@ bool txfs_identity_same_object(const struct txfs_identity *a, const struct txfs_
     if (!a->existed || !b->existed) {
         return a->existed == b->existed;
     }
-    return a->dev == b->dev && a->ino == b->ino && (a->mode & S_IFMT) == (b->mode & S_IFMT);
+    return a->ino == b->ino && (a->mode & S_IFMT) == (b->mode & S_IFMT);
 }
 
 bool txfs_identity_same(const struct txfs_identity *a, const struct txfs_identity *b)
@@ -40,8 +40,9 @@ bool txfs_identity_same(const struct txfs_identity *a, const struct txfs_identit
     if (!a->existed || S_ISDIR(a->mode)) {
         return true;
     }
+    bool ctime_same = a->ctime_ns == b->ctime_ns || a->nlink != b->nlink;
     return a->size == b->size && a->rdev == b->rdev && a->mode == b->mode && a->uid == b->uid &&
-           a->gid == b->gid && a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
+           a->gid == b->gid && a->mtime_ns == b->mtime_ns && ctime_same;
 }
 
 void txfs_staged_path(const struct ktm_id *id, uint32_t number, char path[TXFS_STAGED_PATH_SIZE])
@@ -142,6 +143,19 @@ static const char *next_name(const struct tx_buf *names, const char *after)
     return best;
 }
 
+/* Labels that the system gives by its own policy: neither kept nor taken away. */
+static bool is_label(const char *name)
+{
+    static const char *const labels[] = {"security.selinux", "security.apparmor", "security.ima",
+                                         "security.evm", "security.SMACK64"};
+    for (size_t i = 0; i < sizeof labels / sizeof *labels; i++) {
+        if (strcmp(name, labels[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum tx_status txfs_xattrs_read(struct txio *io, int dir, const char *name, struct tx_buf *block,
                                 struct tx_error *err)
 {
@@ -153,8 +167,11 @@ enum tx_status txfs_xattrs_read(struct txio *io, int dir, const char *name, stru
     }
     TX_TRY(tx_buf_append(&names, "", 1, err)); /* whoever answered: it ends */
     for (const char *at = next_name(&names, NULL); at; at = next_name(&names, at)) {
-        enum tx_status status = at[0] != '\0' ? read_value(io, dir, name, at, &value, err) : TX_OK;
-        if (status == TX_ENOTFOUND || at[0] == '\0') {
+        if (at[0] == '\0' || is_label(at)) {
+            continue;
+        }
+        enum tx_status status = read_value(io, dir, name, at, &value, err);
+        if (status == TX_ENOTFOUND) {
             continue;
         }
         TX_TRY(status);

@@ -30,7 +30,6 @@ static enum tx_status load_extents(struct txfs_view *view, const struct txfs_nod
     } else {
         TX_TRY(tx_buf_append(&draft->memory, entry.content, entry.content_size, err));
     }
-    draft->hashed = UINT64_MAX;
     draft->used = entry.payload_size;
     draft->loaded = entry.payload_size;
     draft->size = entry.size;

@@ -80,7 +80,15 @@ static enum tx_status inherit(struct txfs_view *view, const struct txfs_object *
                               struct tx_buf *xattrs, struct txfs_entry *entry,
                               struct tx_error *err)
 {
-    TX_TRY(txfs_object_xattrs(view, object, xattrs, err));
+    TX_AUTO(tx_buf) all = TX_BUF_INIT;
+    struct txfs_xattr at;
+    TX_TRY(txfs_object_xattrs(view, object, &all, err));
+    struct tx_reader reader = tx_reader_on(all.data, all.size);
+    while (txfs_xattr_next(&reader, &at)) {
+        if (txfs_xattr_is_ours(view, at.name)) {
+            TX_TRY(txfs_xattr_put(xattrs, &at, err));
+        }
+    }
     entry->mode = object->stat.mode & 07777;
     entry->uid = object->stat.uid;
     entry->gid = object->stat.gid;
@@ -108,18 +116,22 @@ enum tx_status txfs_emit_whole(struct txfs_view *view, const char *path,
         TX_TRY(inherit(view, &object, &xattrs, &told, err));
     }
     lay_attr(attr, &told);
+    if (view->uid != 0 && told.uid != view->uid) {
+        return txfs_refuse(err, TX_EPERM, path, "only root makes files of other users");
+    }
     TX_TRY(whole_payload(view, draft, &told, err));
+    size_t begun = view->consumed;
     if (there) {
         enum tx_status status = txfs_hand_over(view, &object, path, err);
         if (status != TX_OK) {
-            return txfs_view_break(view, status);
+            return txfs_view_end_change(view, begun, status);
         }
     }
     txfs_change_start(view, path, &object, TXFS_CHANGE_FILE, &entry);
     told.path = entry.path;
     told.base = entry.base;
     told.base_path = entry.base_path;
-    return txfs_view_add(view, &told, err);
+    return txfs_view_end_change(view, begun, txfs_view_add(view, &told, err));
 }
 
 /* A file of the transaction's own: its new content is written as a whole. */

@@ -27,11 +27,11 @@ static enum tx_status remove_name(struct txfs_view *view, const char *path,
     return txfs_change_absent(view, path, err);
 }
 
-static enum tx_status remove_or_break(struct txfs_view *view, const char *path,
-                                      const struct txfs_object *object, struct tx_error *err)
+static enum tx_status remove_one(struct txfs_view *view, const char *path,
+                                 const struct txfs_object *object, struct tx_error *err)
 {
-    enum tx_status status = remove_name(view, path, object, err);
-    return status == TX_OK ? TX_OK : txfs_view_break(view, status);
+    size_t begun = view->consumed;
+    return txfs_view_end_change(view, begun, remove_name(view, path, object, err));
 }
 
 enum tx_status txfs_unlink(struct ktm_txn *txn, const char *path, struct tx_error *err)
@@ -43,7 +43,7 @@ enum tx_status txfs_unlink(struct ktm_txn *txn, const char *path, struct tx_erro
     if (S_ISDIR(object.stat.mode)) {
         return txfs_refuse(err, TX_EISDIR, canonical, "is a directory");
     }
-    return remove_or_break(view, canonical, &object, err);
+    return remove_one(view, canonical, &object, err);
 }
 
 enum tx_status txfs_rmdir(struct ktm_txn *txn, const char *path, struct tx_error *err)
@@ -56,7 +56,7 @@ enum tx_status txfs_rmdir(struct ktm_txn *txn, const char *path, struct tx_error
         return txfs_refuse(err, TX_ENOTDIR, canonical, "not a directory");
     }
     TX_TRY(txfs_require_empty(view, canonical, err));
-    return remove_or_break(view, canonical, &object, err);
+    return remove_one(view, canonical, &object, err);
 }
 
 /* A path that is to go; the list is in the order found, parents first. */
@@ -127,7 +127,7 @@ enum tx_status txfs_remove_tree(struct ktm_txn *txn, const char *path, struct tx
     if (status == TX_OK) {
         status = doom_tree(txn, view, last, &last, err);
     }
-    bool begun = false;
+    size_t begun = view->consumed;
     while (last != NULL) {
         struct doomed *item = last;
         last = item->before;
@@ -135,10 +135,9 @@ enum tx_status txfs_remove_tree(struct ktm_txn *txn, const char *path, struct tx
             status = txfs_lookup_there(view, item->path, &object, err);
         }
         if (status == TX_OK) {
-            begun = true;
             status = remove_name(view, item->path, &object, err);
         }
         tx_free(item);
     }
-    return status != TX_OK && begun ? txfs_view_break(view, status) : status;
+    return txfs_view_end_change(view, begun, status);
 }

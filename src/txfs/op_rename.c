@@ -178,9 +178,9 @@ static enum tx_status carry_out(struct rename_job *job, struct tx_error *err)
 {
     TX_AUTO(txfs_parcel) from = {0};
     TX_AUTO(txfs_parcel) to = {0};
-    bool replaces = !job->exchange && job->to_object.kind != TXFS_OBJECT_ABSENT;
+    size_t begun = job->view->consumed;
     enum tx_status status = TX_OK;
-    if (replaces) { /* first, because it may change what is below `from` */
+    if (!job->exchange && job->to_object.kind != TXFS_OBJECT_ABSENT) { /* first, because it may change what is below `from` */
         status = txfs_hand_over(job->view, &job->to_object, job->to, err);
     }
     if (status == TX_OK) {
@@ -195,17 +195,13 @@ static enum tx_status carry_out(struct rename_job *job, struct tx_error *err)
     if (status == TX_OK) {
         status = check_places(job, &to, err);
     }
-    if (status != TX_OK && !replaces) {
-        return status; /* nothing was changed yet */
-    }
     if (status == TX_OK) {
         status = unpack_all(job, &from, &to, err);
     }
-    if (status != TX_OK) {
-        return txfs_view_break(job->view, status);
+    if (status == TX_OK) {
+        move_files(job);
     }
-    move_files(job);
-    return TX_OK;
+    return txfs_view_end_change(job->view, begun, status);
 }
 
 /* Two names of one file: rename(2) leaves both. */

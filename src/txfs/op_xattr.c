@@ -78,6 +78,12 @@ static enum tx_status add_block(struct xattr_op *op, const struct txfs_xattr *ch
     return txfs_view_add(op->view, &entry, err);
 }
 
+bool txfs_xattr_is_ours(const struct txfs_view *view, const char *name)
+{
+    return view->uid == 0 || strncmp(name, "user.", 5) == 0 ||
+           strncmp(name, "system.posix_acl_", 17) == 0;
+}
+
 static enum tx_status check_owner(const struct xattr_op *op, struct tx_error *err)
 {
     if (op->view->uid != 0 && op->object.stat.uid != op->view->uid) {
@@ -98,6 +104,9 @@ static enum tx_status check_name(const struct xattr_op *op, const char *name, si
     }
     if (dot == NULL || dot == name || dot[1] == '\0') {
         return txfs_refuse(err, TX_ENOTSUP, name, "an extended attribute without a name space");
+    }
+    if (!txfs_xattr_is_ours(op->view, name)) {
+        return txfs_refuse(err, TX_EPERM, name, "only root sets this extended attribute");
     }
     if (strncmp(name, "user.", 5) == 0 && !S_ISREG(mode) && !S_ISDIR(mode)) {
         return txfs_refuse(err, TX_EPERM, op->path, "only files and directories have user.*");

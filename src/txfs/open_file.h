@@ -40,8 +40,8 @@ struct txfs_draft {
     bool frozen; /* the staged file belongs to an entry: copy before writing */
     bool cut;    /* the size was set */
     uint64_t behind; /* bytes for which write-back was started */
-    uint64_t hashed; /* the first bytes of the store, hashed as they were written in order */
-    struct tx_hasher hasher;
+    uint64_t hashed;           /* first bytes of the staged file, hashed as they were written */
+    struct tx_hasher *hasher; /* NULL: not so, or not in order */
 };
 
 struct txfs_file {

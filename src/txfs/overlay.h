@@ -52,8 +52,9 @@ enum tx_status txfs_view_rebuild(struct txfs_view *view, struct tx_error *err) T
  * nodes at or below its path are invalid afterwards. */
 enum tx_status txfs_view_add(struct txfs_view *view, const struct txfs_entry *entry,
                              struct tx_error *err) TX_CHECKED;
-/* Call when a change that takes several entries fails after its first one. Returns `status`. */
-enum tx_status txfs_view_break(struct txfs_view *view, enum tx_status status);
+/* Call with the outcome of a change that takes several entries; `begun` is view->consumed from
+ * before. If it failed halfway, only rollback is left. Returns `status`. */
+enum tx_status txfs_view_end_change(struct txfs_view *view, size_t begun, enum tx_status status);
 /* NULL when there is no entry at the path itself. */
 const struct txfs_node *txfs_view_node(const struct txfs_view *view, const char *path);
 /* The node's entry with its content. */
@@ -181,6 +182,11 @@ enum tx_status txfs_require_empty(struct txfs_view *view, const char *path,
 /* A fifo or device; `mode` with the type. For importing. */
 enum tx_status txfs_add_node(struct ktm_txn *txn, const char *path, uint32_t mode, uint64_t rdev,
                              struct tx_error *err) TX_CHECKED;
+
+/* --- op_xattr.c --- */
+
+/* Whether this process may set the attribute. */
+bool txfs_xattr_is_ours(const struct txfs_view *view, const char *name);
 
 /* --- object_read.c --- */
 

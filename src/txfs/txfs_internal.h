@@ -65,7 +65,7 @@ struct txfs_identity {
     uint32_t mode; /* with type */
     uint32_t uid;
     uint32_t gid;
-    uint32_t nlink; /* informative */
+    uint32_t nlink; /* names */
     int64_t mtime_ns;
     int64_t ctime_ns;
 };
@@ -142,14 +142,18 @@ struct txfs_xattr {
 bool txfs_xattr_next(struct tx_reader *reader, struct txfs_xattr *xattr);
 enum tx_status txfs_xattr_put(struct tx_buf *block, const struct txfs_xattr *xattr,
                               struct tx_error *err) TX_CHECKED;
-/* Read all extended attributes of dir/name as a block sorted by name. File systems without any
- * give an empty block. */
+/* Read all extended attributes of dir/name as a block sorted by name, without the labels that the
+ * system gives by itself. File systems without any give an empty block. */
 enum tx_status txfs_xattrs_read(struct txio *io, int dir, const char *name, struct tx_buf *block,
                                 struct tx_error *err) TX_CHECKED;
 
 struct txfs_identity txfs_identity_of(const struct txio_stat *stat);
-/* Same object, unchanged: dev, ino, type, size, rdev, mode, uid, gid, mtime, ctime. For directories
- * dev, ino and type only, because their times move with their names. */
+/*
+ * Same object, unchanged: inode, type, size, rdev, mode, uid, gid, mtime, ctime. For directories
+ * inode and type only, because their times move with their names. A changed count of names explains
+ * a changed ctime (another name of the file was made or removed). The device is not compared: it
+ * gets another number when the machine starts anew; what is on another volume is refused anyway.
+ */
 bool txfs_identity_same(const struct txfs_identity *a, const struct txfs_identity *b);
 bool txfs_identity_same_object(const struct txfs_identity *a, const struct txfs_identity *b);
 

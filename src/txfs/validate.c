@@ -150,6 +150,9 @@ static enum tx_status check_touched(struct validation *job, const struct txfs_to
     if (dir < 0 || !txfs_identity_same(&touch->identity, &now)) {
         return txfs_conflict(job->view, real, &touch->identity, &now, err);
     }
+    if (now.existed && now.dev != job->view->fs->root_dev) {
+        return txfs_refuse(err, TX_EXDEV, real, "is on another volume");
+    }
     TX_TRY(check_parent(job, real, dir, err));
     TX_TRY(check_writable(job, real, dir, &now, err));
     bool goes = now.existed && S_ISDIR(now.mode) &&

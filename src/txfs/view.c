@@ -83,9 +83,9 @@ enum tx_status txfs_view_of(struct ktm_txn *txn, struct txfs_view **view, struct
     return TX_OK;
 }
 
-enum tx_status txfs_view_break(struct txfs_view *view, enum tx_status status)
+enum tx_status txfs_view_end_change(struct txfs_view *view, size_t begun, enum tx_status status)
 {
-    if (view->broken == TX_OK) {
+    if (status != TX_OK && view->broken == TX_OK && view->consumed != begun) {
         view->broken = status;
     }
     return status;
@@ -246,7 +246,8 @@ enum tx_status txfs_view_sync(struct txfs_view *view, struct tx_error *err)
         if (change.rm == TXFS_RM) {
             enum tx_status status = take_entry(view, &change, origin, err);
             if (status != TX_OK) {
-                return txfs_view_break(view, status);
+                view->broken = status; /* the change set says more than the overlay shows */
+                return status;
             }
             view->generation++;
         }

@@ -53,3 +53,42 @@ Test(txfs_view, random_operations_on_a_real_tree_do_what_the_system_does)
         run_model(seed * 104729, true, 60);
     }
 }
+
+Test(txfs_view, a_read_only_transaction_refuses_changes_and_goes_on_reading)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_dir(f.root, "d");
+    make_file(f.root, "d/a", "x");
+    struct ktm_txn *txn = fs_begin_with(&f, KTM_READ_ONLY, NULL);
+    refused(TX_EMISUSE, txfs_put(txn, "b", "x", 1, NULL, &f.err));
+    refused(TX_EMISUSE, txfs_unlink(txn, "d/a", &f.err));
+    refused(TX_EMISUSE, txfs_remove_tree(txn, "d", &f.err));
+    refused(TX_EMISUSE, txfs_rename(txn, "d", "e", 0, &f.err));
+    refused(TX_EMISUSE, txfs_mkdir(txn, "e", 0755, &f.err));
+    refused(TX_EMISUSE, txfs_truncate(txn, "d/a", 0, &f.err));
+    cr_assert(fs_file_is(&f, txn, "d/a", "x"));
+    cr_assert_str_eq(fs_list(&f, txn, ""), "d");
+    must(ktm_commit(txn, NULL, &f.err));
+}
+
+Test(txfs_view, attaching_shows_the_same)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_with(16, 0);
+    struct fs_model model = {.f = &f, .dir = make_model_dir(&f), .seed = 4242};
+    fs_model_plant(f.root);
+    fs_model_plant(model.dir);
+    model.txn = fs_begin(&f);
+    struct ktm_id id = ktm_txn_id(model.txn);
+    for (unsigned i = 0; i < 20; i++) {
+        for (unsigned j = 0; j < 5; j++) {
+            fs_model_step(&model);
+            fs_model_compare(&model);
+        }
+        must(ktm_detach(model.txn, &f.err));
+        must(ktm_attach(f.tm, &id, &model.txn, &f.err));
+        fs_model_compare(&model);
+    }
+    must(ktm_commit(model.txn, NULL, &f.err));
+    fs_trees_same(f.root, model.dir, ".txkit");
+    close(model.dir);
+}
