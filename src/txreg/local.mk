@@ -15,6 +15,7 @@ libtx_reg_la_SOURCES = \
 	src/txreg/reg_check.c \
 	src/txreg/reg_check.h \
 	src/txreg/reg_check_keys.c \
+	src/txreg/reg_check_slots.c \
 	src/txreg/reg_delete.c \
 	src/txreg/reg_entry.c \
 	src/txreg/reg_enum.c \
@@ -40,4 +41,5 @@ libtx_reg_la_SOURCES = \
 	src/txreg/tree_write.c \
 	src/txreg/tree_write.h \
 	src/txreg/txreg_internal.h \
+	src/txreg/txreg_page.h \
 	src/txreg/txreg_view.h

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Between reg_check.c (pages) and reg_check_keys.c (what the records say of each other). */
+/* Between reg_check.c (the tree), reg_check_slots.c (what else is in the file) and
+ * reg_check_keys.c (what the records say of each other). */
 #ifndef TXREG_CHECK_H
 #define TXREG_CHECK_H
 
@@ -43,5 +44,12 @@ enum tx_status reg_check_record(struct reg_check *check, uint32_t page, const st
                                 const struct reg_cell *cell, struct tx_error *err) TX_CHECKED;
 /* After the last record: counts, parents, depth. */
 enum tx_status reg_check_keys(struct reg_check *check, struct tx_error *err) TX_CHECKED;
+
+/* Both slots; *usable: one of them leads to a tree, in check->slot. */
+enum tx_status reg_check_slots(struct reg_check *check, bool *usable,
+                               struct tx_error *err) TX_CHECKED;
+void reg_check_free_list(struct reg_check *check);
+/* Every page of the file that the tree does not use. */
+enum tx_status reg_check_free_pages(struct reg_check *check, struct tx_error *err) TX_CHECKED;
 
 #endif

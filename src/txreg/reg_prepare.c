@@ -66,7 +66,8 @@ enum tx_status reg_rm_prepare(void *rm, struct ktm_txn *txn, void *view, struct 
     struct reg_state published;
     (void)rm;
     if (mine->broken != TX_OK) {
-        return tx_error_set(err, mine->broken, "an earlier failure left the registry's view broken");
+        return tx_error_set(err, mine->broken,
+                            "an earlier failure left the registry's view broken");
     }
     ktm_published_token(ktm_txn_manager(txn), TXREG_RM, token);
     TX_TRY(reg_state_decode(&published, token, err));

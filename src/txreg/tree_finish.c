@@ -131,7 +131,8 @@ static enum tx_status flush_queue(struct reg_writer *writer, struct tx_error *er
         struct iovec parts[WRITE_PARTS];
         uint32_t first = queued(writer, i)->number;
         int run = 0;
-        while (run < WRITE_PARTS && i < count && queued(writer, i)->number == first + (unsigned)run) {
+        while (run < WRITE_PARTS && i < count &&
+               queued(writer, i)->number == first + (unsigned)run) {
             parts[run++] = (struct iovec){queued(writer, i++)->data, REG_PAGE_SIZE};
         }
         enum tx_status status = txio_write_full(reg->io, reg->fd, parts, run,

@@ -12,7 +12,7 @@
 
 #include "txreg/txreg_internal.h"
 
-/* --- Records -------------------------------------------------------------------------------------- */
+/* --- Records ---------------------------------------------------------------------------------- */
 
 #define REG_ROOT_ID 1u
 #define REG_NEW_ID (UINT64_C(1) << 63) /* ids that a view gives until its commit */
@@ -100,7 +100,7 @@ static inline uint64_t reg_value_out_size(const struct reg_value *value)
 enum tx_status reg_record_corrupt(struct tx_error *err, const uint8_t *key, size_t size,
                                   const char *what);
 
-/* --- Entries of change sets ------------------------------------------------------------------------ */
+/* --- Entries of change sets ------------------------------------------------------------------- */
 
 enum reg_op { REG_OP_CREATE = 1, REG_OP_DELETE, REG_OP_RENAME, REG_OP_SET, REG_OP_UNSET };
 
@@ -134,7 +134,7 @@ const char *reg_entry_last_name(const struct reg_entry *entry, size_t *size);
 enum tx_status reg_entry_add(struct ktm_txn *txn, const struct reg_entry *entry,
                              struct tx_error *err) TX_CHECKED;
 
-/* --- A map by record key ------------------------------------------------------------------------------ */
+/* --- A map by record key ---------------------------------------------------------------------- */
 
 struct reg_table_entry {
     struct reg_table_entry *next; /* in its bucket */
@@ -165,7 +165,7 @@ enum tx_status reg_table_order(struct reg_table *table, struct tx_error *err) TX
 /* Sort `entries` by key. */
 void reg_table_sort(struct reg_table *table);
 
-/* --- Changes over a tree ---------------------------------------------------------------------------- */
+/* --- Changes over a tree ---------------------------------------------------------------------- */
 
 struct reg_level {
     uint64_t id;
@@ -244,7 +244,7 @@ enum tx_status reg_scan_begin(struct reg_scan *scan, uint64_t id, enum reg_kind 
                               const struct reg_key *after, struct tx_error *err) TX_CHECKED;
 enum tx_status reg_scan_next(struct reg_scan *scan, struct tx_error *err) TX_CHECKED;
 
-/* --- Paths ------------------------------------------------------------------------------------------- */
+/* --- Paths ------------------------------------------------------------------------------------ */
 
 void reg_path_release(struct reg_path *path);
 /* Forget all levels from `depth` on. */
@@ -275,7 +275,7 @@ enum tx_status reg_apply_resolve(struct reg_space *space, const struct reg_entry
 enum tx_status reg_apply(struct reg_space *space, const struct reg_entry *entry,
                          struct tx_error *err) TX_CHECKED;
 
-/* --- Views -------------------------------------------------------------------------------------------- */
+/* --- Views ------------------------------------------------------------------------------------ */
 
 enum reg_touch_mode {
     REG_TOUCH_READ = 1 << 0,  /* must be at commit what it was in the snapshot */

@@ -47,7 +47,8 @@ static void one_set(struct ktm_txn *txn, struct model_key *model, const char *pa
     for (size_t i = 0; i < size; i++) {
         data[i] = (uint8_t)(i < 64 ? reg_random(seed) : i);
     }
-    uint32_t type = (uint32_t)(reg_random(seed) % 5 == 0 ? reg_random(seed) : reg_random(seed) % 12);
+    uint64_t any = reg_random(seed);
+    uint32_t type = (uint32_t)(any % 5 == 0 ? any : any % 12);
     const char *name = reg_random(seed) % 8 == 0 ? "" : any_name(seed);
     enum tx_status wanted = model_set(model, path, name, type, data, size);
     fails(wanted, txreg_set(txn, path, name, type, data, size, ERR));

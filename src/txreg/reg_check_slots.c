@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* What the check looks at beside the tree: root slots, and pages that nothing refers to. */
+#include "txreg/reg_check.h"
+
+enum tx_status reg_check_free_pages(struct reg_check *check, struct tx_error *err)
+{
+    struct txio *io = check->reg->io;
+    struct txio_stat stat;
+    uint8_t data[REG_PAGE_SIZE];
+    TX_TRY(txio_stat_fd(io, check->reg->fd, &stat, err));
+    uint32_t pages = (uint32_t)(stat.size / REG_PAGE_SIZE);
+    if (stat.size % REG_PAGE_SIZE != 0 && check->is_clean) {
+        reg_check_fault(check, pages, "the file ends within a page");
+    }
+    for (uint32_t page = REG_SLOT_PAGES; page < pages; page++) {
+        if (reg_page_set_has(&check->used, page)) {
+            continue;
+        }
+        TX_TRY(txio_read_full(io, check->reg->fd, data, sizeof(data),
+                              (uint64_t)page * REG_PAGE_SIZE, err));
+        const char *fault = reg_page_is_zero(data) ? NULL : reg_page_fault(data, page);
+        if (fault != NULL && check->is_clean) {
+            reg_check_fault(check, page, "free page %u: %s", page, fault);
+        }
+    }
+    return TX_OK;
+}
+
+enum tx_status reg_check_slots(struct reg_check *check, bool *usable, struct tx_error *err)
+{
+    uint8_t data[REG_PAGE_SIZE];
+    struct reg_slot slots[2];
+    const char *faults[2];
+    struct tx_error own;
+    for (unsigned i = 0; i < REG_SLOT_PAGES; i++) {
+        TX_TRY(txio_read_full(check->reg->io, check->reg->fd, data, sizeof(data),
+                              (uint64_t)i * REG_PAGE_SIZE, err));
+        faults[i] = reg_slot_decode(&slots[i], i, data);
+        if (faults[i] != NULL && (check->is_clean || (i == 1 && faults[0] != NULL))) {
+            reg_check_fault(check, i, "root slot %u: %s", i, faults[i]);
+        }
+    }
+    if (faults[0] == NULL && faults[1] == NULL && slots[0].sequence == slots[1].sequence) {
+        reg_slot_encode(&slots[1], 0, data);
+        uint64_t seal = tx_get64(data + REG_AT_SEAL);
+        reg_slot_encode(&slots[0], 0, data);
+        if (seal != tx_get64(data + REG_AT_SEAL)) {
+            reg_check_fault(check, 1, "root slots of one steady point differ");
+        }
+    }
+    enum tx_status status = reg_slot_load(check->reg->io, check->reg->fd, &check->slot, &own);
+    *usable = status == TX_OK;
+    if (status != TX_OK && (faults[0] == NULL || faults[1] == NULL)) {
+        reg_check_fault(check, 0, "%s", own.text);
+    }
+    return TX_OK;
+}
+
+void reg_check_free_list(struct reg_check *check)
+{
+    for (uint32_t i = 0; i < check->slot.free_count; i++) {
+        uint32_t page = check->slot.free_pages[i];
+        if (reg_page_set_has(&check->used, page)) {
+            reg_check_fault(check, 0, "page %u is listed as free, but in use", page);
+        }
+    }
+}
