@@ -173,6 +173,7 @@ tests_unit_unit_reg_SOURCES = \
 	tests/unit/test_txreg_page.c \
 	tests/unit/test_txreg_revert.c \
 	tests/unit/test_txreg_ring.c \
+	tests/unit/test_txreg_threads.c \
 	tests/unit/test_txreg_tree.c \
 	tests/unit/test_txreg_values.c
 tests_unit_unit_reg_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)

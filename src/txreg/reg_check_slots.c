@@ -33,9 +33,12 @@ enum tx_status reg_check_slots(struct reg_check *check, bool *usable, struct tx_
     const char *faults[2];
     struct tx_error own;
     for (unsigned i = 0; i < REG_SLOT_PAGES; i++) {
-        TX_TRY(txio_read_full(check->reg->io, check->reg->fd, data, sizeof(data),
-                              (uint64_t)i * REG_PAGE_SIZE, err));
-        faults[i] = reg_slot_decode(&slots[i], i, data);
+        enum tx_status read = txio_read_full(check->reg->io, check->reg->fd, data, sizeof(data),
+                                             (uint64_t)i * REG_PAGE_SIZE, err);
+        if (read != TX_OK && read != TX_ECORRUPT) {
+            return read;
+        }
+        faults[i] = read == TX_OK ? reg_slot_decode(&slots[i], i, data) : "the file ends before it";
         if (faults[i] != NULL && (check->is_clean || (i == 1 && faults[0] != NULL))) {
             reg_check_fault(check, i, "root slot %u: %s", i, faults[i]);
         }

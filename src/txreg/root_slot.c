@@ -95,7 +95,11 @@ enum tx_status reg_slot_load(struct txio *io, int fd, struct reg_slot *slot, str
 {
     uint8_t data[2 * REG_PAGE_SIZE];
     struct reg_slot second;
-    TX_TRY(txio_read_full(io, fd, data, sizeof(data), 0, err));
+    enum tx_status status = txio_read_full(io, fd, data, sizeof(data), 0, err);
+    if (status != TX_OK) {
+        tx_error_prefix(err, "%s: root slots at offset 0", REG_IMAGE_PATH);
+        return status;
+    }
     const char *fault = reg_slot_decode(slot, 0, data);
     const char *second_fault = reg_slot_decode(&second, 1, data + REG_PAGE_SIZE);
     if (fault != NULL && second_fault != NULL) {

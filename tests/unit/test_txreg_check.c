@@ -61,6 +61,27 @@ Test(txreg_check, finds_a_flipped_bit_in_any_byte)
     cr_assert_eq(reg_faults(&world), 0);
 }
 
+Test(txreg_check, finds_a_cut_file)
+{
+    TX_AUTO(reg_world) world;
+    TX_AUTO(reg_place) place;
+    struct stat stat;
+    reg_world_init(&world, NULL);
+    reg_place_boot(&place, &world);
+    fill_place(&place);
+    reg_place_auto(&place);
+    int fd = openat(world.temp.fd, REG_IMAGE_PATH, O_RDWR);
+    cr_assert(fd >= 0 && fstat(fd, &stat) == 0);
+    for (off_t size = stat.st_size - 100; size > 0; size -= 3000) {
+        cr_assert_eq(ftruncate(fd, size), 0);
+        cr_assert_gt(count_faults(&world), 0, "cut to %lld bytes", (long long)size);
+    }
+    cr_assert_eq(ftruncate(fd, 0), 0);
+    cr_assert_gt(count_faults(&world), 0);
+    fails(TX_ECORRUPT, reg_place_try_boot(&place, &world));
+    (void)close(fd);
+}
+
 /* Opening an image with a flipped bit shows the same registry, or says that it is damaged. */
 static enum tx_status dump_or_fail(struct reg_place *place, struct tx_buf *text);
 

@@ -342,6 +342,39 @@ Test(txreg_image, steady_again_writes_nothing)
     tx_buf_release(&recorder.durable);
 }
 
+static void run_command(const char *format, const char *path)
+{
+    char command[600];
+    (void)snprintf(command, sizeof(command), format, path, path);
+    cr_assert_eq(system(command), 0);
+}
+
+/* An image from before the log's beginning cannot be brought up to date. */
+Test(txreg_image, image_older_than_the_log_is_refused)
+{
+    TX_AUTO(reg_world) world;
+    TX_AUTO(reg_place) place;
+    reg_world_init(&world, NULL);
+    reg_place_boot(&place, &world);
+    struct ktm_txn *txn = reg_begin(&place, 0);
+    reg_put(txn, "", "v", "old");
+    (void)reg_commit(txn);
+    ok(ktm_checkpoint(place.tm, ERR));
+    run_command("cp '%s/reg/image' '%s/old'", world.temp.path);
+    txn = reg_begin(&place, 0);
+    reg_put(txn, "", "v", "new");
+    (void)reg_commit(txn);
+    run_command("cp '%s/old' '%s/reg/image'", world.temp.path);
+    reg_place_crash(&place); /* the log still has what the image lacks */
+    txn = reg_begin(&place, 0);
+    reg_expect(txn, "", "v", "new");
+    ktm_rollback(txn);
+    reg_place_auto(&place);
+    run_command("cp '%s/old' '%s/reg/image'", world.temp.path);
+    fails(TX_ECORRUPT, reg_place_try_boot(&place, &world));
+    cr_assert_not_null(strstr(reg_err.text, "registry"), "%s", reg_err.text);
+}
+
 /* Torn free pages are blanked by the first redo after a crash, and lost ones are found again. */
 Test(txreg_image, recovery_mends_and_finds_free_pages)
 {
