@@ -8,13 +8,19 @@
 #include "base/invariant.h"
 
 enum { STATE_ALIGN = 64 };
-_Static_assert(sizeof(XXH3_state_t) + STATE_ALIGN - 1 <= sizeof(struct tx_hasher), "state fits");
+_Static_assert(sizeof(XXH3_state_t) + STATE_ALIGN - 1 <= sizeof(((struct tx_hasher *)0)->state),
+               "state fits");
 _Static_assert(_Alignof(XXH3_state_t) <= STATE_ALIGN, "state is aligned");
 
-static XXH3_state_t *state_of(const struct tx_hasher *hasher)
+/* A copy of the structure may be aligned otherwise than its original: then the state moves. */
+static XXH3_state_t *state_of(struct tx_hasher *hasher)
 {
-    uintptr_t at = (uintptr_t)hasher->state;
-    return (XXH3_state_t *)((at + STATE_ALIGN - 1) & ~(uintptr_t)(STATE_ALIGN - 1));
+    size_t offset = -(uintptr_t)hasher->state & (STATE_ALIGN - 1);
+    if (offset != hasher->offset) {
+        memmove(hasher->state + offset, hasher->state + hasher->offset, sizeof(XXH3_state_t));
+        hasher->offset = offset;
+    }
+    return (XXH3_state_t *)(hasher->state + offset);
 }
 
 /* The canonical (big-endian) form, so that `xxhsum -H128` prints the same digits. */
@@ -41,6 +47,7 @@ struct tx_hash128 tx_hash128_of(const void *data, size_t size)
 void tx_hasher_init(struct tx_hasher *hasher, uint64_t seed)
 {
     /* One state serves both widths: the library resets them alike. */
+    hasher->offset = 0;
     XXH3_state_t *state = state_of(hasher);
     XXH3_INITSTATE(state);
     TX_INVARIANT(XXH3_64bits_reset_withSeed(state, seed) == XXH_OK);
@@ -56,10 +63,12 @@ void tx_hasher_add(struct tx_hasher *hasher, const void *data, size_t size)
 
 uint64_t tx_hasher_sum64(const struct tx_hasher *hasher)
 {
-    return XXH3_64bits_digest(state_of(hasher));
+    struct tx_hasher copy = *hasher;
+    return XXH3_64bits_digest(state_of(&copy));
 }
 
 struct tx_hash128 tx_hasher_sum128(const struct tx_hasher *hasher)
 {
-    return canonical(XXH3_128bits_digest(state_of(hasher)));
+    struct tx_hasher copy = *hasher;
+    return canonical(XXH3_128bits_digest(state_of(&copy)));
 }

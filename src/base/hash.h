@@ -17,6 +17,7 @@ struct tx_hash128 tx_hash128_of(const void *data, size_t size);
  * on the caller's stack or in any memory, and is not to be moved: it finds its alignment itself (an
  * over-aligned type would get none from tx_alloc, nor from gcc 12 under AddressSanitizer). */
 struct tx_hasher {
+    size_t offset; /* of the state in the bytes below; follows when the structure is copied */
     unsigned char state[640];
 };
 void tx_hasher_init(struct tx_hasher *hasher, uint64_t seed);
