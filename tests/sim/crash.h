@@ -22,6 +22,7 @@
 
 #include <txkit/store.h>
 
+#include "sim/order.h"
 #include "sim/sim.h"
 
 #define CRASH_ROOT "/r"
@@ -38,7 +39,7 @@ struct crash_workload {
 };
 extern const struct crash_workload crash_workloads[]; /* ended by a NULL name */
 
-/* --- For workloads ------------------------------------------------------------------------------ */
+/* --- For workloads ---------------------------------------------------------------------------- */
 
 struct crash_state; /* crash_state.h */
 struct crash_point;
@@ -47,7 +48,9 @@ struct crash_run {
     const struct crash_workload *workload;
     uint64_t seed;
     uint64_t random; /* for the workload's own choices */
-    struct txio *io;
+    struct txio *machine;     /* the simulated one */
+    struct order_layer order; /* over it: the order of operations is watched, too */
+    struct txio *io;          /* what the library uses */
     struct txstore *store;
     struct tx_error err;
     struct crash_state *states; /* after each acknowledged step; [0] before the first */

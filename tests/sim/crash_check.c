@@ -22,7 +22,7 @@ static bool quiet;
 
 void crash_check_quietly(bool quietly) { quiet = quietly; }
 
-/* --- Reporting ---------------------------------------------------------------------------------- */
+/* --- Reporting -------------------------------------------------------------------------------- */
 
 static void print_states(const struct crash_run *run, const struct crash_point *point,
                          const struct crash_verdict *verdict)
@@ -58,7 +58,7 @@ static void report(struct check *check, const struct crash_verdict *verdict)
     (void)fflush(stdout);
 }
 
-/* --- Disks ---------------------------------------------------------------------------------------- */
+/* --- Disks ------------------------------------------------------------------------------------ */
 
 static bool is_new_disk(struct check *check, uint64_t hash)
 {
@@ -187,9 +187,15 @@ void crash_check_run(struct crash_run *run, enum sim_profile profile,
         (void)sim_crash_each(run->points[i].cut, &plan, check_disk, &check);
     }
     crash_set_release(&check.outcomes);
+    totals->ordered += run->order.checks;
+    totals->violations += run->order.violations;
+    if (run->order.violations > 0 && !quiet) {
+        (void)printf("VIOLATION of the order of operations in %s, seed %" PRIu64 ": %s\n",
+                     run->workload->name, run->seed, run->order.first);
+    }
 }
 
-/* --- Replaying -------------------------------------------------------------------------------------- */
+/* --- Replaying -------------------------------------------------------------------------------- */
 
 static struct sim_image *nested_image(const struct crash_case *which, struct sim_image *image)
 {

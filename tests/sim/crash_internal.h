@@ -10,7 +10,7 @@
 #include "sim/crash_state.h"
 #include "sim/sim_internal.h"
 
-/* --- crash_run.c ------------------------------------------------------------------------------- */
+/* --- crash_run.c ------------------------------------------------------------------------------ */
 
 /* One moment at which the power may fail. */
 struct crash_point {
@@ -27,7 +27,7 @@ void crash_run_record(struct crash_run *run, const struct crash_workload *worklo
 void crash_run_release(struct crash_run *run);
 const char *crash_profile_name(enum sim_profile profile);
 
-/* --- crash_set.c: 64-bit keys with a value ------------------------------------------------------- */
+/* --- crash_set.c: 64-bit keys with a value ---------------------------------------------------- */
 
 struct crash_set {
     uint64_t *keys; /* 0: free */
@@ -39,10 +39,10 @@ struct crash_set {
 uint64_t *crash_set_at(struct crash_set *set, uint64_t key, bool *is_new);
 void crash_set_release(struct crash_set *set);
 
-/* --- crash_check.c ------------------------------------------------------------------------------ */
+/* --- crash_check.c ---------------------------------------------------------------------------- */
 
 struct crash_totals {
-    uint64_t runs, points, images, distinct, nested, violations, boots, verified;
+    uint64_t runs, points, images, distinct, nested, violations, boots, verified, ordered;
     struct crash_set seen; /* hashes of all disks of all runs */
 };
 
@@ -73,12 +73,12 @@ void crash_check_run(struct crash_run *run, enum sim_profile profile,
 /* Boot the case's disk, say on stdout what happens. False when it violates the oracle. */
 bool crash_replay(const struct crash_case *which);
 
-/* --- crash_lies.c ------------------------------------------------------------------------------- */
+/* --- crash_lies.c ----------------------------------------------------------------------------- */
 
 /* Take one kind of sync after the other away: each must be missed. False when one was not. */
 bool crash_lies(const struct crash_limits *limits);
 
-/* --- crash_case.c -------------------------------------------------------------------------------- */
+/* --- crash_case.c ----------------------------------------------------------------------------- */
 
 #define CRASH_CASE_TEXT_SIZE 256u
 /* WORKLOAD,SEED,PROFILE,INDEX,CHOICE[,INDEX,CHOICE] */
@@ -91,7 +91,7 @@ uint64_t crash_legal(const struct crash_run *run, const struct crash_point *poin
 /* The first state equal to this one, CRASH_STATES_MAX when there is none. */
 unsigned crash_state_index(const struct crash_run *run, uint64_t hash);
 
-/* --- crash_verify.c ------------------------------------------------------------------------------ */
+/* --- crash_verify.c --------------------------------------------------------------------------- */
 
 /* Points inside a recovery. */
 struct crash_inner {

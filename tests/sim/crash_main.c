@@ -100,10 +100,11 @@ static bool is_healthy(const struct crash_totals *totals, double factor, bool al
     struct sim_counters counters;
     sim_get_counters(&counters);
     (void)printf("images %" PRIu64 ": with losses %" PRIu64 ", reordered %" PRIu64 ", torn %" PRIu64
-                 ", torn attributes %" PRIu64 "\n",
+                 ", torn attributes %" PRIu64 "; %" PRIu64 " checks of order\n",
                  counters.images, counters.lost, counters.reordered, counters.torn,
-                 counters.torn_attributes);
-    bool healthy = counters.lost > 0 && counters.reordered > 0 && counters.torn > 0;
+                 counters.torn_attributes, totals->ordered);
+    bool healthy = counters.lost > 0 && counters.reordered > 0 && counters.torn > 0 &&
+                   totals->ordered > 0;
     if (all && factor >= 1 && totals->distinct < DISTINCT_MIN) {
         (void)printf("too few distinct disks: %" PRIu64 "\n", totals->distinct);
         healthy = false;

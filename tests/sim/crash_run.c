@@ -20,7 +20,7 @@ void crash_failed(const struct crash_run *run, const char *call, const char *fil
     exit(1);
 }
 
-/* --- Points and states ------------------------------------------------------------------------- */
+/* --- Points and states ------------------------------------------------------------------------ */
 
 static void take_point(void *arg, struct txio *io, uint64_t index, const char *op)
 {
@@ -42,10 +42,10 @@ static void record_state(struct crash_run *run)
         (void)fprintf(stderr, "workload %s has too many states\n", run->workload->name);
         exit(1);
     }
-    sim_freeze(run->io);
+    sim_freeze(run->machine);
     MUST(run, crash_state_take(run->io, CRASH_ROOT, run->store, &run->states[run->state_count],
                                &run->err));
-    sim_thaw(run->io);
+    sim_thaw(run->machine);
     run->state_count++;
 }
 
@@ -53,11 +53,12 @@ void crash_doing(struct crash_run *run) { run->in_flight = true; }
 
 void crash_done(struct crash_run *run)
 {
+    order_acknowledge(&run->order);
     record_state(run);
     run->in_flight = false;
 }
 
-/* --- What workloads call ------------------------------------------------------------------------ */
+/* --- What workloads call ---------------------------------------------------------------------- */
 
 struct ktm_txn *crash_begin(struct crash_run *run)
 {
@@ -146,15 +147,17 @@ void crash_standard_tree(struct crash_run *run)
     MUST(run, ktm_commit(txn, NULL, &run->err));
 }
 
-/* --- Recording ---------------------------------------------------------------------------------- */
+/* --- Recording -------------------------------------------------------------------------------- */
 
 static void make_machine(struct crash_run *run, enum sim_profile profile)
 {
     struct sim_options options = SIM_OPTIONS_DEFAULT;
     options.seed = run->seed;
     options.profile = profile;
-    run->io = sim_new(&options);
-    sim_on_op(run->io, take_point, run);
+    run->machine = sim_new(&options);
+    sim_on_op(run->machine, take_point, run);
+    order_init(&run->order, run->machine, CRASH_ROOT, ORDER_ALL);
+    run->io = &run->order.layer.io;
     if (run->io->ops->mkdir(run->io, TXIO_CWD, CRASH_ROOT, 0755) < 0) {
         abort();
     }
@@ -202,13 +205,13 @@ void crash_run_record(struct crash_run *run, const struct crash_workload *worklo
         run->cutting = true;
     } else {
         make_store(run);
-        sim_freeze(run->io);
+        sim_freeze(run->machine);
         crash_open(run);
         run->state_count = 0; /* those of the preparation do not count */
         record_state(run);
         crash_close(run);
         sync_all(run);
-        sim_thaw(run->io);
+        sim_thaw(run->machine);
         run->cutting = true;
         crash_open(run);
     }
@@ -216,7 +219,7 @@ void crash_run_record(struct crash_run *run, const struct crash_workload *worklo
     if (run->store != NULL) {
         crash_close(run);
     }
-    take_point(run, run->io, sim_op_count(run->io), "end");
+    take_point(run, run->machine, sim_op_count(run->machine), "end");
     run->cutting = false;
 }
 
@@ -230,6 +233,7 @@ void crash_run_release(struct crash_run *run)
     }
     free(run->points);
     free(run->states);
-    sim_free(run->io);
+    order_release(&run->order);
+    sim_free(run->machine);
     *run = (struct crash_run){.io = NULL};
 }

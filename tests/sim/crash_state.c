@@ -38,7 +38,7 @@ void crash_state_release(struct crash_state *state)
     *state = (struct crash_state){0};
 }
 
-/* --- The tree ---------------------------------------------------------------------------------- */
+/* --- The tree --------------------------------------------------------------------------------- */
 
 struct tree_walk {
     struct txio *io;
@@ -204,7 +204,7 @@ static enum tx_status take_tree(struct txio *io, const char *root, struct crash_
     return result < 0 ? tx_error_os(err, -result, "walk \"%s\"", root) : TX_OK;
 }
 
-/* --- The registry ------------------------------------------------------------------------------ */
+/* --- The registry ----------------------------------------------------------------------------- */
 
 struct reg_walk {
     struct ktm_txn *txn;
@@ -238,7 +238,7 @@ static enum tx_status add_key(void *arg, const struct txreg_key_info *info, stru
     return status != TX_OK ? status : txreg_each_key(walk.txn, path, add_key, &walk, err);
 }
 
-/* --- Transactions ------------------------------------------------------------------------------ */
+/* --- Transactions ----------------------------------------------------------------------------- */
 
 static enum tx_status add_txn(void *arg, const struct ktm_txn_info *info, struct tx_error *err)
 {
@@ -287,7 +287,7 @@ enum tx_status crash_state_take(struct txio *io, const char *root, struct txstor
     return TX_OK;
 }
 
-/* --- Differences ------------------------------------------------------------------------------- */
+/* --- Differences ------------------------------------------------------------------------------ */
 
 static bool has_line(const struct crash_state *state, const char *line, size_t size)
 {

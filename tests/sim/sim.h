@@ -145,7 +145,7 @@ enum sim_sync_failure {
 void sim_fail_sync(struct txio *io, int fd, enum sim_sync_failure how);
 
 /* A lying disk: from now on these syncs (an operation's name; NULL: any) of everything whose path
- * contains `part` do nothing on all machines. `part` NULL: tell the truth again. Keeps the texts. */
+ * contains `part` do nothing on all machines. `part` NULL: the truth again. Keeps the texts. */
 void sim_lie(const char *op, const char *part);
 
 /* Print the tree, for messages of failing tests. */

@@ -48,7 +48,7 @@ static void fill(uint8_t *data, size_t size, unsigned number)
     memcpy(data, &number, sizeof number);
 }
 
-/* --- Opening and closing ------------------------------------------------------------------------ */
+/* --- Opening and closing ---------------------------------------------------------------------- */
 
 static enum tx_status open_log(struct machine *machine, struct tx_error *err)
 {
@@ -87,7 +87,7 @@ static tx_lsn append(struct machine *machine, unsigned number, size_t size, stru
     return next;
 }
 
-/* --- Looking ------------------------------------------------------------------------------------- */
+/* --- Looking ---------------------------------------------------------------------------------- */
 
 struct found {
     unsigned first, end; /* numbers of the records found; equal: none */
@@ -138,7 +138,7 @@ static struct found read_all(struct machine *machine, const struct history *hist
     return found;
 }
 
-/* --- Checking one disk ---------------------------------------------------------------------------- */
+/* --- Checking one disk ------------------------------------------------------------------------ */
 
 static bool is_new(struct totals *totals, uint64_t hash)
 {
@@ -219,7 +219,7 @@ static bool check_disk(void *arg, struct sim_image *image, const struct sim_choi
     return true;
 }
 
-/* --- The workload ---------------------------------------------------------------------------------- */
+/* --- The workload ----------------------------------------------------------------------------- */
 
 static void cut_here(void *arg, struct txio *io, uint64_t index, const char *op)
 {

@@ -5,7 +5,7 @@
 
 #include "sim/crash.h"
 
-/* --- workloads_files.c ------------------------------------------------------------------------- */
+/* --- workloads_files.c ------------------------------------------------------------------------ */
 
 void work_create(struct crash_run *run);
 void work_replace(struct crash_run *run);
@@ -28,7 +28,7 @@ void work_remove_tree(struct crash_run *run);
 void work_kinds_change(struct crash_run *run);
 void work_many_files(struct crash_run *run);
 
-/* --- workloads_registry.c ---------------------------------------------------------------------- */
+/* --- workloads_registry.c --------------------------------------------------------------------- */
 
 void work_reg_create(struct crash_run *run);
 void work_reg_set(struct crash_run *run);
@@ -38,7 +38,7 @@ void work_reg_rename(struct crash_run *run);
 void work_reg_large(struct crash_run *run);
 void work_reg_many(struct crash_run *run);
 
-/* --- workloads_store.c ------------------------------------------------------------------------- */
+/* --- workloads_store.c ------------------------------------------------------------------------ */
 
 void work_init(struct crash_run *run);
 void work_open_close(struct crash_run *run);
@@ -60,7 +60,7 @@ void work_discard(struct crash_run *run);
 void work_revert(struct crash_run *run);
 void work_settings(struct crash_run *run);
 
-/* --- workloads_random.c ------------------------------------------------------------------------ */
+/* --- workloads_random.c ----------------------------------------------------------------------- */
 
 void work_random_files(struct crash_run *run);
 void work_random_all(struct crash_run *run);

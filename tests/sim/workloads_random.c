@@ -12,9 +12,10 @@ static unsigned below(struct crash_run *run, unsigned limit)
 
 static const char *draw_path(struct crash_run *run)
 {
-    static const char *const paths[] = {"a",     "b",         "big",   "dir",   "dir/c", "dir/d",
-                                        "dir/sub", "dir/sub/e", "empty", "empty/x", "hard1", "hard2",
-                                        "link",  "n",         "n/o",   "p"};
+    static const char *const paths[] = {
+        "a",       "b",         "big",   "dir",     "dir/c", "dir/d", "dir/sub",
+        "dir/sub/e", "empty", "empty/x", "hard1", "hard2", "link",  "n",
+        "n/o",     "p"};
     return paths[below(run, sizeof paths / sizeof *paths)];
 }
 

@@ -23,7 +23,7 @@ static void step(struct crash_run *run, const char *path, size_t size, uint32_t 
     crash_commit(run, txn);
 }
 
-/* --- Stores ------------------------------------------------------------------------------------- */
+/* --- Stores ----------------------------------------------------------------------------------- */
 
 void work_init(struct crash_run *run)
 {
@@ -61,7 +61,7 @@ void work_settings(struct crash_run *run)
     step(run, "a", 6, 2);
 }
 
-/* --- Transactions -------------------------------------------------------------------------------- */
+/* --- Transactions ----------------------------------------------------------------------------- */
 
 void work_mixed(struct crash_run *run)
 {
@@ -150,7 +150,7 @@ void work_rollback(struct crash_run *run)
     step(run, "b", 7000, 1);
 }
 
-/* --- Prepared --------------------------------------------------------------------------------------- */
+/* --- Prepared --------------------------------------------------------------------------------- */
 
 static struct ktm_id prepare_one(struct crash_run *run, size_t size)
 {
@@ -221,7 +221,7 @@ void work_prepare_checkpoint(struct crash_run *run)
     MUST(run, txstore_checkpoint(run->store, &run->err));
 }
 
-/* --- Detached ---------------------------------------------------------------------------------------- */
+/* --- Detached --------------------------------------------------------------------------------- */
 
 static struct ktm_id detach_one(struct crash_run *run)
 {
