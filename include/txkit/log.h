@@ -47,7 +47,8 @@ struct txlog_shared; /* defined in src/txlog; lives in shared memory */
 
 struct txlog_settings {
     uint64_t segment_size; /* bytes, multiple of the block size; 0: default */
-    uint64_t size_max;     /* bytes of all segments together; 0: no limit; TX_ENOSPC beyond */
+    uint64_t size_max;     /* bytes of all segments together, at least 3 segments; 0: no limit;
+                            * TX_ENOSPC beyond */
 };
 
 /* A store's identity: 16 random bytes from its creation. */
@@ -129,14 +130,17 @@ TX_API enum tx_status txlog_recover(struct txlog *log, struct txlog_recovery *re
 /*
  * Take the append lock and say where the next record will go. The caller may examine and change
  * what it orders by the log (the conflict table) and then appends, or not.
- * Errors: TX_EPOISONED, TX_ENOSPC (no room for payload_size and the reserve: nothing is held).
+ * Errors, after each of which nothing is held: TX_EPOISONED; TX_ENOSPC (no room for payload_size and
+ * the reserve); TX_ELIMIT; TX_EIO (making a segment failed; the log is poisoned).
  */
 TX_API enum tx_status txlog_append_begin(struct txlog *log, size_t payload_size, tx_lsn *lsn,
                                          struct tx_error *err) TX_CHECKED;
 /* As above for a record that its writer reserved (txlog_reserve): may use the reserve. */
 TX_API enum tx_status txlog_append_begin_reserved(struct txlog *log, size_t payload_size,
                                                   tx_lsn *lsn, struct tx_error *err) TX_CHECKED;
-/* Write the record; count <= 6 parts that together have payload_size bytes. Durability: none. */
+/* Write the record; count <= 6 parts that together have payload_size bytes. Durability: none.
+ * Errors: TX_ENOSPC: nothing was written. TX_EOUTCOME: the write failed, the log is poisoned and the
+ * next recovery may find the record. */
 TX_API enum tx_status txlog_append(struct txlog *log, uint32_t kind, const struct iovec *parts,
                                    int count, tx_lsn *next_lsn, struct tx_error *err) TX_CHECKED;
 /* Release the append lock, after txlog_append or instead of it. */
@@ -150,7 +154,8 @@ TX_API void txlog_append_end(struct txlog *log);
  */
 TX_API enum tx_status txlog_force(struct txlog *log, tx_lsn upto, struct tx_error *err) TX_CHECKED;
 
-/* Keep `size` payload bytes free for a record that must be possible later (a decision). */
+/* Keep room for a record of `size` payload bytes that must be possible later (a decision). Kept in
+ * shared memory: it outlives its process; after a recovery it has to be reserved again. */
 TX_API enum tx_status txlog_reserve(struct txlog *log, size_t size,
                                     struct tx_error *err) TX_CHECKED;
 TX_API void txlog_unreserve(struct txlog *log, size_t size);
@@ -181,7 +186,8 @@ TX_API void txlog_get_info(struct txlog *log, struct txlog_info *info);
 TX_API void txlog_poison(struct txlog *log);
 TX_API bool txlog_is_poisoned(struct txlog *log);
 
-/* Mark the log clean: the caller is alone, has trimmed, and nothing is unforced. */
+/* Force everything and mark the log clean; the caller is alone. Nothing can be appended after it
+ * (TX_EMISUSE). Durability: on return the next recovery goes on where the log ends. */
 TX_API enum tx_status txlog_mark_clean(struct txlog *log, struct tx_error *err) TX_CHECKED;
 TX_API void txlog_close(struct txlog *log);
 
