@@ -130,8 +130,8 @@ TX_API enum tx_status txlog_recover(struct txlog *log, struct txlog_recovery *re
 /*
  * Take the append lock and say where the next record will go. The caller may examine and change
  * what it orders by the log (the conflict table) and then appends, or not.
- * Errors, after each of which nothing is held: TX_EPOISONED; TX_ENOSPC (no room for payload_size and
- * the reserve); TX_ELIMIT; TX_EIO (making a segment failed; the log is poisoned).
+ * Errors, after each of which nothing is held: TX_EPOISONED; TX_ENOSPC (no room for payload_size
+ * and the reserve); TX_ELIMIT; TX_EIO (making a segment failed; the log is poisoned).
  */
 TX_API enum tx_status txlog_append_begin(struct txlog *log, size_t payload_size, tx_lsn *lsn,
                                          struct tx_error *err) TX_CHECKED;
@@ -139,8 +139,8 @@ TX_API enum tx_status txlog_append_begin(struct txlog *log, size_t payload_size,
 TX_API enum tx_status txlog_append_begin_reserved(struct txlog *log, size_t payload_size,
                                                   tx_lsn *lsn, struct tx_error *err) TX_CHECKED;
 /* Write the record; count <= 6 parts that together have payload_size bytes. Durability: none.
- * Errors: TX_ENOSPC: nothing was written. TX_EOUTCOME: the write failed, the log is poisoned and the
- * next recovery may find the record. */
+ * Errors: TX_ENOSPC: nothing was written. TX_EOUTCOME: the write failed, the log is poisoned and
+ * the next recovery may find the record. */
 TX_API enum tx_status txlog_append(struct txlog *log, uint32_t kind, const struct iovec *parts,
                                    int count, tx_lsn *next_lsn, struct tx_error *err) TX_CHECKED;
 /* Release the append lock, after txlog_append or instead of it. */
