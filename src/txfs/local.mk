@@ -64,6 +64,7 @@ libtx_fs_la_SOURCES += \
 	src/txfs/publish_amend.c \
 	src/txfs/publish_steps.c \
 	src/txfs/publisher.c \
+	src/txfs/revert_names.c \
 	src/txfs/revert_restore.c \
 	src/txfs/revert_verify.c \
 	src/txfs/saved.c \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reverting a commit: txfs_revert.c has the order, revert_verify.c asks whether the commit's work is
- * still as it left it, revert_restore.c brings old objects back.
+ * still as it left it, revert_restore.c brings old objects back, revert_names.c finds other names of theirs.
  */
 #ifndef TXFS_REVERT_H
 #define TXFS_REVERT_H
@@ -15,8 +15,16 @@ struct txfs_revert_job {
     int undo_dir;
     struct txfs_changes changes;
     struct tx_map moved;    /* tree key of the source of each moved entry -> its step */
-    struct tx_map restored; /* dev, ino -> path of a file that was brought back (char *) */
+    /* dev, ino -> a name (char *) of an old file that has several: one that was brought back, or one
+     * that it still has in the tree. */
+    struct tx_map names;
 };
+
+/* Find the names in the tree of old files that have several. */
+enum tx_status txfs_revert_find_names(struct txfs_revert_job *job, struct tx_error *err) TX_CHECKED;
+/* Note a name, unless there is one already. */
+enum tx_status txfs_revert_note_name(struct txfs_revert_job *job, const struct txio_stat *stat,
+                                     const char *path, struct tx_error *err) TX_CHECKED;
 
 /* TX_ECONFLICT, naming the path, when the step's object is not what the commit left. */
 enum tx_status txfs_revert_verify(struct txfs_revert_job *job, const struct txfs_step *step,

@@ -137,7 +137,7 @@ static enum tx_status restore_file(struct txfs_revert_job *job, const char *from
                                    struct tx_error *err)
 {
     uint64_t key[2] = {was->dev, was->ino};
-    const char *other = tx_map_get(&job->restored, key, sizeof(key));
+    const char *other = tx_map_get(&job->names, key, sizeof(key));
     if (other != NULL) {
         return txfs_link(job->txn, other, path, err);
     }
@@ -153,18 +153,7 @@ static enum tx_status restore_file(struct txfs_revert_job *job, const char *from
     }
     txfs_close_read(job->fs->io, fd);
     TX_TRY(status);
-    if (was->nlink < 2) {
-        return TX_OK;
-    }
-    char *copy = tx_text_copy(path);
-    if (copy == NULL) {
-        return tx_error_set(err, TX_ENOMEM, "restore \"%.200s\"", path);
-    }
-    status = tx_map_set(&job->restored, key, sizeof(key), copy, err);
-    if (status != TX_OK) {
-        tx_free(copy);
-    }
-    return status;
+    return was->nlink > 1 ? txfs_revert_note_name(job, was, path, err) : TX_OK;
 }
 
 static enum tx_status restore_shape(struct txfs_revert_job *job, const char *from,

@@ -131,14 +131,10 @@ enum tx_status txfs_check_staged(struct txfs *fs, const struct ktm_commit_info *
                                  struct tx_error *err)
 {
     struct check_job job = {.fs = fs, .fn = fn, .arg = arg};
-    struct ktm_cursor entries = changes->entries;
-    struct ktm_change change;
-    while (ktm_cursor_next(&entries, &change)) {
-        struct txfs_entry entry;
-        if (change.rm == TXFS_RM) {
-            TX_TRY(txfs_entry_decode(&change, &entry, err));
-            TX_TRY(check_staged(&job, &changes->id, &entry, err));
-        }
+    TX_AUTO(txfs_steps) steps = {NULL, 0};
+    TX_TRY(txfs_steps_load(changes->entries, &steps, err)); /* earlier payloads may be gone */
+    for (size_t i = 0; i < steps.count; i++) {
+        TX_TRY(check_staged(&job, &changes->id, &steps.items[i].entry, err));
     }
     *faults = job.faults;
     return TX_OK;

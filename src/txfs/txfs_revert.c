@@ -14,7 +14,7 @@ static void txfs_revert_job_auto(struct txfs_revert_job *job)
 {
     txfs_changes_release(&job->changes);
     tx_map_release(&job->moved);
-    tx_map_release(&job->restored);
+    tx_map_release(&job->names);
 }
 
 static const char *old_path(const struct txfs_entry *entry)
@@ -159,6 +159,7 @@ static enum tx_status undo_all(struct txfs_revert_job *job, struct tx_error *err
     struct tx_map_entry at;
     const struct txfs_steps *steps = &job->changes.steps;
     tx_map_init(&returns, NULL);
+    TX_TRY(txfs_revert_find_names(job, err));
     for (size_t i = 0; i < steps->count; i++) {
         if (txfs_entry_amends(&steps->items[i].entry)) {
             TX_TRY(txfs_revert_amendment(job, &steps->items[i], err));
@@ -199,7 +200,7 @@ enum tx_status txfs_revert(struct ktm_txn *txn, tx_lsn lsn, struct tx_error *err
     TX_AUTO(txfs_revert_job) job = {.txn = txn};
     void *view;
     tx_map_init(&job.moved, NULL);
-    tx_map_init(&job.restored, tx_free);
+    tx_map_init(&job.names, tx_free);
     TX_TRY(ktm_txn_view(txn, TXFS_RM, &view, err));
     job.view = view;
     job.fs = job.view->fs;

@@ -33,6 +33,7 @@ struct publish_fixture {
     struct txfs *fs;
     struct ktm *tm;
     struct tx_error err;
+    bool without_counts; /* dump no link counts: names kept in undo/ count too */
     unsigned foreign_count;
     char foreign_path[PUB_FOREIGN_MAX][128];
     char foreign_kept[PUB_FOREIGN_MAX][128];
