@@ -241,3 +241,21 @@ tests_unit_unit_fs_SOURCES = \
 	tests/unit/test_txfs_view.c
 tests_unit_unit_fs_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_unit_unit_fs_LDADD = $(UNIT_FS_LIBS) $(CRITERION_LIBS)
+
+unit_tests += tests/unit/unit_publish
+tests_unit_unit_publish_SOURCES = \
+	tests/unit/hook_io.h \
+	tests/unit/publish_fixture.c \
+	tests/unit/publish_fixture.h \
+	tests/unit/publish_tree.c \
+	tests/unit/temp_dir.h \
+	tests/unit/test_txfs_check.c \
+	tests/unit/test_txfs_foreign.c \
+	tests/unit/test_txfs_history.c \
+	tests/unit/test_txfs_publish.c \
+	tests/unit/test_txfs_recover.c \
+	tests/unit/test_txfs_revert.c \
+	tests/unit/test_txfs_steady.c \
+	tests/unit/test_txfs_superseded.c
+tests_unit_unit_publish_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+tests_unit_unit_publish_LDADD = libtx_sim.la $(UNIT_FS_LIBS) $(CRITERION_LIBS)
