@@ -78,14 +78,14 @@ static void free_decided(struct ktm_shared *shared, tx_lsn trimmed)
 }
 
 static enum tx_status trim_all(struct ktm *tm, const struct ktm_published *state,
-                               struct tx_error *err)
+                               enum ktm_trim trim, struct tx_error *err)
 {
     struct txlog_info info;
     tx_lsn oldest = ktm_snapshot_oldest(tm, state->lsn);
     tx_lsn limit = prepared_limit(tm->shared, oldest);
     txlog_get_info(tm->log, &info);
-    if (limit < info.start_lsn) {
-        limit = info.start_lsn; /* the slot of a dead reader, not yet overwritten by its heir */
+    if (limit < info.start_lsn || trim == KTM_KEEP_LOG) {
+        limit = info.start_lsn; /* below it: the slot of a dead reader, not yet its heir's */
     }
     if (limit > info.start_lsn) {
         /* Crash here: the log begins where it did, and what it repeats is steady already. */
@@ -100,22 +100,26 @@ static enum tx_status trim_all(struct ktm *tm, const struct ktm_published *state
     return TX_OK;
 }
 
-static enum tx_status checkpoint_held(struct ktm *tm, uint64_t *removed, struct tx_error *err)
+static enum tx_status checkpoint_held(struct ktm *tm, enum ktm_trim trim, uint64_t *removed,
+                                      struct tx_error *err)
 {
     struct ktm_published state;
     TX_TRY(ktm_publish_held(tm, err));
     ktm_published_read(tm, &state);
     TX_TRY(steady_all(tm, &state, err));
-    TX_TRY(trim_all(tm, &state, err));
-    return ktm_sweep(tm, removed, err);
+    TX_TRY(trim_all(tm, &state, trim, err));
+    /* Leftovers cost space and nothing else; the next sweep tries again. */
+    TX_IGNORE(ktm_sweep(tm, removed, NULL));
+    return TX_OK;
 }
 
-enum tx_status ktm_checkpoint_run(struct ktm *tm, uint64_t *removed, struct tx_error *err)
+enum tx_status ktm_checkpoint_run(struct ktm *tm, enum ktm_trim trim, uint64_t *removed,
+                                  struct tx_error *err)
 {
     TX_TRY(txio_pair_lock(&tm->checkpoint, err));
     enum tx_status status = txio_pair_lock(&tm->publish, err);
     if (status == TX_OK) {
-        status = checkpoint_held(tm, removed, err);
+        status = checkpoint_held(tm, trim, removed, err);
         ktm_publish_unlock(tm);
     }
     txio_pair_unlock(&tm->checkpoint);
@@ -130,5 +134,5 @@ enum tx_status ktm_checkpoint(struct ktm *tm, struct tx_error *err)
         return tx_error_set(err, TX_EREADONLY, "store is open read-only");
     }
     TX_TRY(ktm_settle(tm, err)); /* what a dead process appended is durable or not, not between */
-    return ktm_checkpoint_run(tm, &removed, err);
+    return ktm_checkpoint_run(tm, KTM_TRIM_LOG, &removed, err);
 }

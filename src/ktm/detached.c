@@ -188,6 +188,15 @@ enum tx_status ktm_detach(struct ktm_txn *txn, struct tx_error *err)
     return TX_OK;
 }
 
+static enum tx_status enter_to_change(struct ktm *tm, struct tx_error *err)
+{
+    TX_TRY(ktm_enter(tm, err));
+    if (tm->read_only) {
+        return tx_error_set(err, TX_EREADONLY, "store is open read-only");
+    }
+    return TX_OK;
+}
+
 /* The holder of the id makes sure that it is not being decided: nothing that was ever appended is
  * open any more, and it is not prepared. */
 static enum tx_status detached_check(struct ktm *tm, const struct ktm_id *id, struct tx_error *err)
@@ -225,7 +234,7 @@ static enum tx_status attach_steps(struct ktm_txn *txn, struct tx_error *err)
 enum tx_status ktm_attach(struct ktm *tm, const struct ktm_id *id, struct ktm_txn **txn,
                           struct tx_error *err)
 {
-    TX_TRY(ktm_enter(tm, err));
+    TX_TRY(enter_to_change(tm, err));
     TX_AUTO_PTR(ktm_txn) attached = NULL;
     TX_TRY(ktm_txn_new(tm, id, &attached, err));
     enum tx_status status = attach_steps(attached, err);
@@ -256,7 +265,7 @@ static enum tx_status discard_steps(struct ktm *tm, const struct ktm_id *id, str
 enum tx_status ktm_discard(struct ktm *tm, const struct ktm_id *id, struct tx_error *err)
 {
     struct ktm_hold hold = {.taken = false};
-    TX_TRY(ktm_enter(tm, err));
+    TX_TRY(enter_to_change(tm, err));
     TX_TRY(ktm_hold_take(tm, id, &hold, err));
     enum tx_status status = discard_steps(tm, id, err);
     ktm_hold_drop(tm, &hold);

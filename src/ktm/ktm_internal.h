@@ -238,7 +238,8 @@ enum tx_status ktm_entries_rms(struct ktm *tm, struct ktm_cursor entries, unsign
                                struct tx_error *err) TX_CHECKED;
 
 /* --- checkpoint.c --- */
-enum tx_status ktm_checkpoint_run(struct ktm *tm, uint64_t *removed,
+enum ktm_trim { KTM_TRIM_LOG, KTM_KEEP_LOG };
+enum tx_status ktm_checkpoint_run(struct ktm *tm, enum ktm_trim trim, uint64_t *removed,
                                   struct tx_error *err) TX_CHECKED;
 
 /* --- The way of a record into the log: vote.c, barrier.c, order.c, commit.c, prepared.c --- */

@@ -10,6 +10,8 @@
 #include "base/invariant.h"
 #include "ktm/ktm_internal.h"
 
+#define KEEP_SEGMENTS_MAX 8 /* of a log that recovery does not trim */
+
 struct recovery {
     struct ktm *tm;
     struct ktm_published state;
@@ -214,7 +216,10 @@ enum tx_status ktm_recover(struct ktm *tm, struct ktm_recovery *report, struct t
     TX_TRY(recover_steps(&recovery, err));
     uint64_t in_doubt = reserve_decisions(tm);
     atomic_store(&tm->shared->magic, KTM_SHARED_MAGIC);
-    enum tx_status status = ktm_checkpoint_run(tm, &removed, err);
+    /* A short log stays for once: who was told "outcome unknown" can ask it now (ktm_query). Every
+     * recovery may begin a segment, so one that is cut off again and again must not keep it. */
+    enum ktm_trim trim = info.segment_count <= KEEP_SEGMENTS_MAX ? KTM_KEEP_LOG : KTM_TRIM_LOG;
+    enum tx_status status = ktm_checkpoint_run(tm, trim, &removed, err);
     if (status != TX_OK) {
         atomic_store(&tm->shared->magic, 0);
         return status;

@@ -85,7 +85,7 @@ static enum tx_status prepare_next_try(struct ktm_run *run, enum ktm_verdict ver
         return ktm_settle(run->tm, err); /* the next vote sees all that is in the log by now */
     case KTM_NEEDS_CHECKPOINT:
         TX_TRY(ktm_settle(run->tm, err));
-        return ktm_checkpoint_run(run->tm, &removed, err);
+        return ktm_checkpoint_run(run->tm, KTM_TRIM_LOG, &removed, err);
     case KTM_NEEDS_GATE:
         ktm_gate_take(run);
         return TX_OK;

@@ -104,9 +104,11 @@ enum tx_status ktm_sweep(struct ktm *tm, uint64_t *removed, struct tx_error *err
     txlog_get_info(tm->log, &info);
     TX_TRY(ktm_log_walk(tm, info.start_lsn, info.append_lsn, strike_out, &ids, err));
     const struct ktm_id *list = (const struct ktm_id *)(void *)ids.data;
+    enum tx_status status = TX_OK;
     for (size_t i = 0; i < ids.size / sizeof *list; i++) {
-        TX_TRY(ktm_staging_remove(tm, &list[i], err));
-        ++*removed;
+        enum tx_status removal = ktm_staging_remove(tm, &list[i], err);
+        *removed += removal == TX_OK;
+        status = removal == TX_OK ? status : removal; /* one that stays keeps none of the others */
     }
-    return TX_OK;
+    return status;
 }

@@ -204,6 +204,8 @@ Test(ktm_detached, committed_before_a_reboot_it_cannot_be_attached_again)
     (void)close(dir);
     handle_reboot(&handle);
     fails(TX_ENOTFOUND, ktm_attach(handle.tm, &id, &txn, ERR));
+    cr_expect_not(changes_exist());
+    ok(ktm_checkpoint(handle.tm, ERR));
     cr_expect_not(directory_exists());
     cr_expect_eq(toy_live_value(world, 0, 1), 5);
 }

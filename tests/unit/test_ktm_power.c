@@ -270,7 +270,7 @@ Test(ktm_power, every_cut_leaves_the_state_before_or_after_a_step, .timeout = 30
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         step(steps[i]);
     }
-    power_off(2000);
+    power_off(1500);
 }
 
 Test(ktm_power, file_systems_with_a_journal_are_no_worse, .timeout = 300)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/hash.h"
 #include "ktm_fixture.h"
+#include "toy_rm.h"
 
 static struct world *world;
 static struct handle handle;
@@ -132,7 +133,7 @@ static void refused(enum tx_status status)
     handle_close(&handle);
     world_reboot(world);
     fails(status, handle_try_boot(&handle, world, NULL));
-    cr_expect_eq(toy_live_value(world, 0, 1), 0, "nothing was carried out");
+    cr_expect_eq(world->live[0]->recovers, 0, "nothing was carried out");
 }
 
 Test(ktm_recover, record_that_is_no_transaction_is_refused_before_anything_is_done)
@@ -231,4 +232,88 @@ Test(ktm_recover, damaged_detached_transaction_is_kept)
     handle_reboot(&handle);
     cr_expect(file_is(world->temp.fd, path, "damaged"));
     fails(TX_ECORRUPT, ktm_attach(handle.tm, &id, &txn, ERR));
+}
+
+Test(ktm_recover, outcome_can_be_asked_for_afterwards)
+{
+    struct ktm_txn_info info;
+    struct ktm_txn *txn = txn_begin(&handle, 0);
+    struct ktm_id committed = ktm_txn_id(txn), nobody = {1, 9999};
+    toy_set(txn, 0, 1, 5);
+    ok(ktm_commit(txn, NULL, ERR));
+    for (unsigned round = 0; round < 2; round++) {
+        handle_reboot(&handle);
+        ok(ktm_query(handle.tm, &committed, &info, ERR));
+        cr_expect_eq(info.state, KTM_ENDED);
+        cr_expect_str_eq(info.description, "a test");
+        fails(TX_ENOTFOUND, ktm_query(handle.tm, &nobody, &info, ERR));
+    }
+    ok(ktm_checkpoint(handle.tm, ERR));
+    fails(TX_ENOTFOUND, ktm_query(handle.tm, &committed, &info, ERR));
+}
+
+static enum tx_status list_none(void *arg, const struct ktm_txn_info *info, struct tx_error *err)
+{
+    (void)arg;
+    (void)info;
+    return tx_error_set(err, TX_EMISUSE, "nobody to list");
+}
+
+static enum tx_status count_commits(void *arg, const struct ktm_commit_info *commit,
+                                    struct tx_error *err)
+{
+    unsigned *count = arg;
+    (void)commit;
+    (void)err;
+    ++*count;
+    return TX_OK;
+}
+
+static void salvage_open(struct handle *salvaged)
+{
+    *salvaged = (struct handle){.world = world, .io = txio_posix(), .dir = world->temp.fd};
+    world_reboot(world);
+    ok(txlog_open(salvaged->io, salvaged->dir, TXLOG_SALVAGE, NULL, &salvaged->log, ERR));
+    struct ktm_options options = {.io = salvaged->io,
+                                  .store_dir = salvaged->dir,
+                                  .log = salvaged->log,
+                                  .shared = world->ktm_shared,
+                                  .conflict_entries = 1024,
+                                  .read_only = true};
+    for (unsigned i = 0; i < TOYS; i++) {
+        salvaged->toys[i] = (struct toy){
+            .id = i, .io = salvaged->io, .store_dir = salvaged->dir, .live = world->live[i]};
+        options.rm_ops[i] = &toy_ops[i];
+        options.rms[i] = &salvaged->toys[i];
+    }
+    ok(ktm_open(&options, &salvaged->tm, ERR));
+}
+
+Test(ktm_recover, refused_store_can_be_salvaged)
+{
+    struct handle salvaged;
+    void *view;
+    unsigned count = 0;
+    commit_pair(&handle, 1, 5);
+    ok(ktm_checkpoint(handle.tm, ERR));
+    tx_lsn start = ktm_published(handle.tm);
+    commit_pair(&handle, 1, 6);
+    raw_append(&handle, 99, "from the future", 15);
+    make_file(world->temp.fd, "toy1", "damaged");
+    refused(TX_ECORRUPT);
+    handle_close(&handle);
+    salvage_open(&salvaged);
+    struct ktm_txn *txn = txn_begin(&salvaged, 0);
+    cr_expect_eq(toy_get(txn, 0, 1), 5, "the steady state");
+    fails(TX_ECORRUPT, ktm_txn_view(txn, 1, &view, ERR));
+    fails(TX_EREADONLY, toy_try_set(txn, 0, 1, 7));
+    ok(ktm_list(salvaged.tm, list_none, NULL, ERR));
+    fails(TX_EVERSION, ktm_each_commit(salvaged.tm, start, UINT64_MAX, count_commits, &count, ERR));
+    cr_expect_eq(count, 1);
+    ktm_rollback(txn);
+    ktm_close(salvaged.tm);
+    txlog_close(salvaged.log);
+    cr_assert_eq(unlinkat(world->temp.fd, "toy1", 0), 0);
+    world_reboot(world);
+    TX_IGNORE(handle_try_boot(&handle, world, NULL)); /* for the end of the test */
 }
