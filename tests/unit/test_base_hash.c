@@ -88,18 +88,18 @@ Test(base_hash, every_flipped_bit_changes_the_seal)
 Test(base_hash, copies_go_on_from_where_the_original_was)
 {
     static unsigned char room[2 * sizeof(struct tx_hasher) + 64];
-    unsigned char data[1000];
-    memset(data, 'h', sizeof(data));
+    unsigned char bytes[1000];
+    memset(bytes, 'h', sizeof(bytes));
     for (size_t shift = 0; shift < 64; shift += 8) {
         struct tx_hasher *first = (struct tx_hasher *)(void *)(room + 64 - (uintptr_t)room % 64);
         struct tx_hasher second;
         tx_hasher_init(first, 7);
-        tx_hasher_add(first, data, 300);
+        tx_hasher_add(first, bytes, 300);
         unsigned char *moved = (unsigned char *)first + shift;
         memcpy(&second, first, sizeof(second));
         memcpy(moved, &second, sizeof(second));
         struct tx_hasher *copy = (struct tx_hasher *)(void *)moved;
-        tx_hasher_add(copy, data + 300, 700);
-        cr_expect_eq(tx_hasher_sum64(copy), tx_hash64(data, sizeof(data), 7), "shift %zu", shift);
+        tx_hasher_add(copy, bytes + 300, 700);
+        cr_expect_eq(tx_hasher_sum64(copy), tx_hash64(bytes, sizeof(bytes), 7), "shift %zu", shift);
     }
 }
