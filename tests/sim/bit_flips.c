@@ -220,7 +220,9 @@ static int walk_name(void *arg, const char *name, uint64_t ino, unsigned type)
     snprintf(file, sizeof file, "%.100s%s%.255s", walk->directory, *walk->directory ? "/" : "",
              name);
     store_path(path, file);
-    if (strcmp(file, "shm") == 0 || walk->io->ops->stat(walk->io, TXIO_CWD, path, &stat) < 0) {
+    /* A spare segment holds nothing yet; it gets a header before it is used. */
+    if (strcmp(file, "shm") == 0 || strncmp(file, "log/spare-", 10) == 0 ||
+        walk->io->ops->stat(walk->io, TXIO_CWD, path, &stat) < 0) {
         return 0; /* shm is made anew by each first open */
     }
     if (S_ISDIR(stat.mode)) {
