@@ -165,6 +165,7 @@ tests_unit_unit_reg_SOURCES = \
 	tests/unit/temp_dir.h \
 	tests/unit/test_txreg_check.c \
 	tests/unit/test_txreg_conflict.c \
+	tests/unit/test_txreg_format_doc.c \
 	tests/unit/test_txreg_hostile.c \
 	tests/unit/test_txreg_image.c \
 	tests/unit/test_txreg_memory.c \
