@@ -126,6 +126,7 @@ tests_unit_unit_ktm_SOURCES = \
 	tests/unit/test_ktm_commit.c \
 	tests/unit/test_ktm_conflict.c \
 	tests/unit/test_ktm_detached.c \
+	tests/unit/test_ktm_docs.c \
 	tests/unit/test_ktm_kill.c \
 	tests/unit/test_ktm_memory.c \
 	tests/unit/test_ktm_power.c \
@@ -246,6 +247,7 @@ tests_unit_unit_fs_LDADD = $(UNIT_FS_LIBS) $(CRITERION_LIBS)
 unit_tests += tests/unit/unit_publish
 tests_unit_unit_publish_SOURCES = \
 	tests/unit/hook_io.h \
+	tests/unit/publish_dump.c \
 	tests/unit/publish_fixture.c \
 	tests/unit/publish_fixture.h \
 	tests/unit/publish_tree.c \

@@ -148,7 +148,7 @@ static enum tx_status redo_commit(void *arg, const struct ktm_commit_info *commi
                                           recovery->state.tokens[recovery->rm], err);
 }
 
-/* Crash here, at any write of any RM: the next recovery begins from the same steady LSNs. */
+/* Crash here: after any write of any RM; the next recovery begins from the same steady LSNs. */
 static enum tx_status redo_all(struct recovery *recovery, struct tx_error *err)
 {
     struct ktm *tm = recovery->tm;
