@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bringing the tree to its commits. It does not replay: it asks of each path what has to stand there
- * and what does, so that it may run any number of times over whatever is left, itself included.
+ * Bringing the tree to its commits. It does not replay: it asks of each path what has to stand
+ * there and what does, so that it may run any number of times over whatever is left, itself
+ * included.
  */
 #include <errno.h>
 #include <string.h>

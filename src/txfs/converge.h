@@ -7,7 +7,7 @@
 #ifndef TXFS_CONVERGE_H
 #define TXFS_CONVERGE_H
 
-#include "txfs/publish_internal.h"
+#include "txfs/unsteady.h"
 
 /* One step of one commit. */
 struct txfs_ref {
@@ -24,7 +24,7 @@ struct txfs_cnode {
     struct tx_buf displaced;  /* struct txfs_ref whose slots it went to */
     const char *home;         /* a path where it stands now; NULL: none yet */
     uint64_t home_ino;
-    bool built;  /* made anew by this recovery */
+    bool built; /* made anew by this recovery */
     bool settled;
 };
 
@@ -39,8 +39,8 @@ struct txfs_version {
 struct txfs_goal {
     const char *path;
     struct txfs_cnode *node; /* NULL: nothing */
-    struct tx_buf versions; /* struct txfs_version; none: the object there is only amended */
-    bool left;              /* a stranger's newer object stands there */
+    struct tx_buf versions;  /* struct txfs_version; none: the object there is only amended */
+    bool left;               /* a stranger's newer object stands there */
 };
 
 struct txfs_model {
@@ -89,7 +89,7 @@ bool txfs_ref_moves_base(const struct txfs_ref *ref);
 /* "<L>/<i>" of a step. */
 void txfs_ref_slot(const struct txfs_ref *ref, char path[TXFS_SLOT_PATH_SIZE]);
 
-/* --- Looking (converge_judge.c, converge_find.c) --------------------------------------------------- */
+/* --- Looking (converge_judge.c, converge_find.c) --- */
 
 enum txfs_verdict {
     TXFS_OTHER, /* not the node */
@@ -101,8 +101,8 @@ enum tx_status txfs_judge(struct txfs_model *model, int dir, const char *path,
                           enum txfs_verdict *verdict, struct tx_error *err) TX_CHECKED;
 bool txfs_stat_is(const struct txio_stat *is, const struct txfs_identity *identity);
 
-/* Is it what one of the goal's versions found and displaced? Then it is not the goal's node, however
- * much it looks like it. */
+/* Is it what one of the goal's versions found and displaced? Then it is not the goal's node,
+ * however much it looks like it. */
 bool txfs_goal_displaces(const struct txfs_goal *goal, const struct txio_stat *is);
 
 /* Whose is what stands at a goal's path, when it is not the goal's node? */
@@ -127,7 +127,7 @@ enum tx_status txfs_find(struct txfs_model *model, const struct txfs_goal *goal,
                          const struct txfs_cnode *node, struct txfs_found *found,
                          struct tx_error *err) TX_CHECKED;
 
-/* --- Moving (converge_place.c, converge_settle.c, converge_audit.c) --------------------------------- */
+/* --- Moving (converge_place.c, converge_settle.c, converge_audit.c) --- */
 
 /* Take moved objects out of their old places. */
 enum tx_status txfs_converge_pull(struct txfs_model *model, struct tx_error *err) TX_CHECKED;

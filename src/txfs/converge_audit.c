@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * After a crash: which old versions are really kept? What cannot be vouched for is marked as lost in
- * undo/<L>/changes, so that revert refuses it instead of restoring rubbish.
+ * After a crash: which old versions are really kept? What cannot be vouched for is marked as lost
+ * in undo/<L>/changes, so that revert refuses it instead of restoring rubbish.
  */
 #include <sys/stat.h>
 
@@ -75,9 +75,8 @@ static enum tx_status audit_commit(struct txfs_model *model, struct txfs_unstead
             mark(&ref, kept);
         }
     }
-    return commit->must_write
-               ? txfs_changes_write(model->fs, &commit->info, &commit->steps, err)
-               : TX_OK;
+    return commit->must_write ? txfs_changes_write(model->fs, &commit->info, &commit->steps, err)
+                              : TX_OK;
 }
 
 enum tx_status txfs_converge_audit(struct txfs_model *model, struct tx_error *err)

@@ -53,7 +53,8 @@ static enum tx_status try_own_slots(struct find_job *job, const struct txfs_ref 
     for (unsigned n = 1; n <= FIND_RETRIES_MAX && !job->found->found; n++) {
         struct txio_stat is;
         (void)snprintf(slot + size, sizeof(slot) - size, "r%u", n); /* fits */
-        if (job->model->fs->io->ops->stat(job->model->fs->io, job->model->undo_dir, slot, &is) < 0) {
+        if (job->model->fs->io->ops->stat(job->model->fs->io, job->model->undo_dir, slot, &is) <
+            0) {
             break;
         }
         TX_TRY(try_at(job, job->model->undo_dir, slot, true));
@@ -104,7 +105,8 @@ static enum tx_status try_carried(struct find_job *job, const struct txfs_ref *r
         txfs_ref_slot(&carrier, slot);
         (void)snprintf(path, sizeof(path), "%s%s", slot, rest); /* fits */
         TX_TRY(try_at(job, job->model->undo_dir, path, true));
-        (void)snprintf(path, sizeof(path), "%.4095s%s", other->path, rest); /* too long: not there */
+        (void)snprintf(path, sizeof(path), "%.4095s%s", other->path,
+                       rest); /* too long: it is not there */
         TX_TRY(try_at(job, job->model->fs->root_dir, path, true));
     }
     return TX_OK;

@@ -101,8 +101,8 @@ struct txfs_attrs txfs_cnode_attrs(const struct txfs_cnode *node)
 
 uint64_t txfs_cnode_size(const struct txfs_cnode *node)
 {
-    uint64_t size = node->creator.step != NULL ? node->creator.step->entry.size
-                                               : node->identity.size;
+    uint64_t size =
+        node->creator.step != NULL ? node->creator.step->entry.size : node->identity.size;
     for (size_t i = 0; i < txfs_ref_count(&node->amendments); i++) {
         const struct txfs_entry *entry = &txfs_ref_at(&node->amendments, i)->step->entry;
         size = entry->payload == TXFS_PAYLOAD_EXTENTS ? entry->size : size;
@@ -168,7 +168,8 @@ static enum tx_status met(struct txfs_model *model, struct txfs_cnode *now,
     return node_old(model, seen, node, err);
 }
 
-/* Versions of paths that went away with a directory above: nobody looks after what they displaced. */
+/* Versions of paths that went away with a directory above: nobody looks after what they displaced.
+ */
 static void give_up(struct txfs_goal *goal)
 {
     struct txfs_version *all = (struct txfs_version *)(void *)goal->versions.data;

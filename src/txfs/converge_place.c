@@ -80,8 +80,8 @@ static enum tx_status shelve_old(struct txfs_model *model, const struct txfs_ver
     txfs_ref_slot(&version->ref, right);
     if (strcmp(slot, right) != 0) {
         struct txio *io = model->fs->io;
-        int result = io->ops->rename(io, model->undo_dir, slot, model->undo_dir, right,
-                                     TXIO_NOREPLACE);
+        int result =
+            io->ops->rename(io, model->undo_dir, slot, model->undo_dir, right, TXIO_NOREPLACE);
         /* Crash here: the old version is in one slot or the other; the audit looks at the right
          * one, and calls it lost when it is not there. */
         if (result == -EEXIST) {
@@ -167,16 +167,14 @@ static enum tx_status fetch(struct txfs_model *model, const struct txfs_found *f
                             const char *slot, struct tx_error *err)
 {
     struct txfs *fs = model->fs;
-    int dir = found->in_root    ? fs->root_dir
-              : found->in_store ? fs->store_dir
-                                : model->undo_dir;
+    int dir = found->in_root ? fs->root_dir : found->in_store ? fs->store_dir : model->undo_dir;
     if (found->movable) {
         return txio_rename(fs->io, dir, found->path, model->undo_dir, slot, TXIO_NOREPLACE, err);
     }
     int result = fs->io->ops->link(fs->io, dir, found->path, model->undo_dir, slot);
     if (result == -EPERM) { /* a directory has one name */
-        result = fs->io->ops->rename(fs->io, dir, found->path, model->undo_dir, slot,
-                                     TXIO_NOREPLACE);
+        result =
+            fs->io->ops->rename(fs->io, dir, found->path, model->undo_dir, slot, TXIO_NOREPLACE);
     }
     return result < 0 ? tx_error_os(err, -result, "link \"%.200s\"", found->path) : TX_OK;
 }
@@ -203,7 +201,8 @@ static enum tx_status obtain(struct txfs_model *model, struct txfs_goal *goal,
         return fetch(model, &found, slot, err);
     }
     if (node->creator.step->entry.payload == TXFS_PAYLOAD_STAGED) {
-        return tx_error_set(err, TX_ECORRUPT, "the staged payload of \"%.200s\" is gone", goal->path);
+        return tx_error_set(err, TX_ECORRUPT, "the staged payload of \"%.200s\" is gone",
+                            goal->path);
     }
     txfs_model_turn(model, &node->creator);
     node->built = true;
@@ -279,7 +278,8 @@ static enum tx_status replace(struct txfs_model *model, struct txfs_goal *goal,
 
 /* Nothing stands at the path. In the run of the system that published it, that is a stranger's
  * doing; after a power cut some file systems lose a name, and the commit is worth more. */
-static enum tx_status restore(struct txfs_model *model, struct txfs_goal *goal, struct tx_error *err)
+static enum tx_status restore(struct txfs_model *model, struct txfs_goal *goal,
+                              struct tx_error *err)
 {
     const struct txfs_version *last = txfs_goal_last(goal);
     bool published = false;

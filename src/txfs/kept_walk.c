@@ -47,7 +47,7 @@ bool txfs_sum_next(struct tx_reader *reader, struct txfs_sum *sum)
 
 struct walk {
     struct txfs *fs;
-    int top;           /* undo/<L> */
+    int top;            /* undo/<L> */
     struct tx_map todo; /* tree keys of paths not looked at yet; the value is not used */
     struct tx_buf path; /* of the directory being listed, NUL-terminated */
     struct tx_error *err;
@@ -71,8 +71,8 @@ static int note_name(void *arg, const char *name, uint64_t ino, unsigned type)
     if (above[0] == '\0' && (strcmp(name, "sums") == 0 || strcmp(name, "changes.new") == 0)) {
         return 0;
     }
-    walk->status = tx_buf_printf(&path, walk->err, "%s%s%s", above, above[0] != '\0' ? "/" : "",
-                                 name);
+    walk->status =
+        tx_buf_printf(&path, walk->err, "%s%s%s", above, above[0] != '\0' ? "/" : "", name);
     if (walk->status == TX_OK) {
         walk->status = tx_map_set(&walk->todo, path.data, path.size, NULL, walk->err);
     }

@@ -48,6 +48,7 @@ libtx_fs_la_SOURCES += \
 	src/txfs/saved_format.h \
 	src/txfs/sums_format.h \
 	src/txfs/undo_changes.h \
+	src/txfs/unsteady.h \
 	src/txfs/converge.c \
 	src/txfs/converge_audit.c \
 	src/txfs/converge_find.c \

@@ -35,10 +35,10 @@ void txfs_attrs_add(struct txfs_attrs *attrs, const struct txfs_attrs *more)
     }
     if (more->mask & TXFS_SETS_TIMES) {
         bool said = attrs->mask & TXFS_SETS_TIMES;
-        attrs->atime_ns = more->atime_ns != TXFS_KEEP_TIME || !said ? more->atime_ns
-                                                                    : attrs->atime_ns;
-        attrs->mtime_ns = more->mtime_ns != TXFS_KEEP_TIME || !said ? more->mtime_ns
-                                                                    : attrs->mtime_ns;
+        attrs->atime_ns =
+            more->atime_ns != TXFS_KEEP_TIME || !said ? more->atime_ns : attrs->atime_ns;
+        attrs->mtime_ns =
+            more->mtime_ns != TXFS_KEEP_TIME || !said ? more->mtime_ns : attrs->mtime_ns;
     }
     if (more->mask & TXFS_SETS_XATTRS) {
         attrs->xattrs = more->xattrs;
@@ -119,8 +119,8 @@ static enum tx_status put_xattrs(struct txfs *fs, int dir, const char *name,
             is.size == wanted.size && memcmp(is.value, wanted.value, is.size) == 0) {
             continue;
         }
-        int result = fs->io->ops->set_xattr(fs->io, dir, name, wanted.name, wanted.value,
-                                            wanted.size);
+        int result =
+            fs->io->ops->set_xattr(fs->io, dir, name, wanted.name, wanted.value, wanted.size);
         if (result < 0) {
             return tx_error_os(err, -result, "set attribute \"%s\" of \"%s\"", wanted.name, name);
         }

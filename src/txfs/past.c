@@ -113,7 +113,8 @@ static enum tx_status add_step(struct txfs_past *past, struct txfs_past_commit *
     return step->amends ? note_amended(past, step, err) : TX_OK;
 }
 
-static enum tx_status add_commit(void *arg, const struct ktm_commit_info *info, struct tx_error *err)
+static enum tx_status add_commit(void *arg, const struct ktm_commit_info *info,
+                                 struct tx_error *err)
 {
     struct txfs_past *past = arg;
     TX_AUTO(txfs_steps) steps = {NULL, 0};

@@ -17,7 +17,7 @@ struct txfs_past_step {
     struct txfs_identity base;
     struct txfs_identity source;
     char *path;
-    char *target; /* of moved, else NULL */
+    char *target;             /* of moved, else NULL */
     struct txfs_saved *saved; /* its record, once read */
 };
 
@@ -39,10 +39,11 @@ struct txfs_trace {
     struct txfs_view *view;
     char path[TXFS_PATH_MAX + 1]; /* where the object is below the root, in the newest state */
     bool moved;
-    const struct txfs_past_step *mover;     /* the last that moved it, or a directory above */
-    const struct txfs_past_step *displacer; /* that took it, or a directory above, out of the tree */
-    char rest[TXFS_PATH_MAX + 1];           /* below what was displaced: "" or "/..." */
-    bool absent;                            /* there was no object */
+    const struct txfs_past_step *mover; /* the last that moved it, or a directory above */
+    const struct txfs_past_step
+        *displacer;               /* that took it, or a directory above, out of the tree */
+    char rest[TXFS_PATH_MAX + 1]; /* below what was displaced: "" or "/..." */
+    bool absent;                  /* there was no object */
 };
 /* Follow the object through one commit; not to be asked once there is a displacer. */
 enum tx_status txfs_trace_commit(struct txfs_trace *trace, const struct txfs_past_commit *commit,

@@ -132,8 +132,8 @@ enum tx_status txfs_slot_stat(struct txfs_work *work, const char *slot, struct t
     return TX_OK;
 }
 
-/* Moving a directory changes its "..", for which its owner needs write permission in it. Give it for
- * the time of the move. *mode: what it was; 0 when nothing was done. */
+/* Moving a directory changes its "..", for which its owner needs write permission in it. Give it
+ * for the time of the move. *mode: what it was; 0 when nothing was done. */
 static void loosen(struct txio *io, int dir, const char *name, uint32_t *mode)
 {
     struct txio_stat stat;

@@ -23,7 +23,7 @@
 #define TXFS_COPY_SIZE 65536u    /* bytes of contents handled at a time */
 #define TXFS_BUILD_MODE 0200u    /* of an object under construction; no program would choose it */
 
-/* --- Steps: the last entry of each path of one commit (steps.c) ---------------------------------- */
+/* --- Steps: the last entry of each path of one commit (steps.c) --- */
 
 enum txfs_step_flags {
     TXFS_STEP_LOST = 1 << 0, /* what it displaced or changed is not kept: a power cut took it */
@@ -75,7 +75,7 @@ static inline bool txfs_entry_is_new(const struct txfs_entry *entry)
 /* True when the entry changes an inode that exists. */
 bool txfs_entry_amends(const struct txfs_entry *entry);
 
-/* --- Objects: attributes, contents, comparing (object_attr.c, object_content.c) ------------------- */
+/* --- Objects: attributes, contents, comparing (object_attr.c, object_content.c) --- */
 
 struct txfs_attrs {
     uint32_t mask; /* enum txfs_entry_mask */
@@ -113,8 +113,8 @@ enum tx_status txfs_source_read(const struct txfs_source *source, void *data, si
                                 uint64_t position, struct tx_error *err) TX_CHECKED;
 void txfs_source_auto(struct txfs_source *source);
 
-/* Write the payload's extents over an open file: cut to keep_size, write, set the size. Repeating it
- * does no harm. */
+/* Write the payload's extents over an open file: cut to keep_size, write, set the size. Repeating
+ * it does no harm. */
 enum tx_status txfs_extents_write(const struct txfs_source *source, int fd,
                                   const struct txfs_entry *entry, struct tx_error *err) TX_CHECKED;
 /* XXH3-128 of a whole open file of `size` bytes. */
@@ -138,7 +138,7 @@ static inline void txfs_close_read(struct txio *io, int fd)
  * directory (any more). */
 bool txfs_is_no_path(int result);
 
-/* --- The publisher: one per open store (publisher.c) ---------------------------------------------- */
+/* --- The publisher: one per open store (publisher.c) --- */
 
 #define TXFS_TOUCHED_MAX 16
 
@@ -156,7 +156,7 @@ struct txfs_publisher {
     uint32_t uid;
     uint32_t gid;
     uint8_t boot_id[16];
-    tx_lsn steady_lsn;  /* as the mark says; valid with steady_known */
+    tx_lsn steady_lsn; /* as the mark says; valid with steady_known */
     bool steady_known;
     tx_lsn cleaned_lsn; /* staging directories of commits below are gone */
     struct txfs_touched touched;
@@ -172,7 +172,8 @@ bool txfs_commit_name_parse(const char *name, tx_lsn *lsn);
 /* "<L>/<prefix><i>" below undo/; prefix 0: none. */
 void txfs_slot_path(tx_lsn lsn, char prefix, uint32_t index, char path[TXFS_SLOT_PATH_SIZE]);
 /* LSNs of the commits under undo/, ascending; u64s in the buffer. Absence of undo/ gives none. */
-enum tx_status txfs_undo_list(struct txfs *fs, struct tx_buf *lsns, struct tx_error *err) TX_CHECKED;
+enum tx_status txfs_undo_list(struct txfs *fs, struct tx_buf *lsns,
+                              struct tx_error *err) TX_CHECKED;
 
 void txfs_touched_add(struct txfs *fs, const char *path);
 void txfs_touched_commit(struct txfs *fs, const struct ktm_commit_info *commit);
@@ -183,7 +184,7 @@ void txfs_touched_clear(struct txfs *fs);
  * keep (a stranger removed something). */
 void txfs_foreign_report(struct txfs *fs, const char *path, const char *kept_as);
 
-/* --- One commit being published (slot.c, saved.c, place.c) ---------------------------------------- */
+/* --- One commit being published (slot.c, saved.c, place.c) --- */
 
 #define TXFS_PARENTS_MAX 8
 
@@ -197,8 +198,8 @@ struct txfs_parents {
     } items[TXFS_PARENTS_MAX];
     uint64_t clock;
 };
-/* Directory and last component of `path`. Errors as -errno of the walk in *result: TX_OK is returned
- * with *result < 0 when the parent is not there or is no directory. */
+/* Directory and last component of `path`. Errors as -errno of the walk in *result: TX_OK is
+ * returned with *result < 0 when the parent is not there or is no directory. */
 enum tx_status txfs_parents_find(struct txfs_parents *parents, const char *path, int *dir,
                                  const char **name, int *result, struct tx_error *err) TX_CHECKED;
 /* Forget all: a directory has moved. */
@@ -265,11 +266,11 @@ enum tx_status txfs_extents_apply(struct txfs_work *work, const struct txfs_entr
 enum tx_status txfs_extents_keep(struct txfs_work *work, const struct txfs_step *step,
                                  struct tx_error *err) TX_CHECKED;
 
-/* --- Saved records: s<i> (saved.c, saved_read.c) --------------------------------------------------- */
+/* --- Saved records: s<i> (saved.c, saved_read.c) --- */
 
 struct txfs_saved {
-    uint32_t mask;  /* attributes that the entry changes */
-    uint32_t mode;  /* with type; of the object before, as are the following */
+    uint32_t mask; /* attributes that the entry changes */
+    uint32_t mode; /* with type; of the object before, as are the following */
     uint32_t uid;
     uint32_t gid;
     uint64_t dev;
@@ -298,7 +299,7 @@ enum tx_status txfs_saved_read(struct txfs *fs, const char *slot, struct txfs_sa
 struct txfs_extent txfs_saved_extent(const struct txfs_saved *saved, uint32_t index);
 const uint8_t *txfs_saved_xattrs(const struct txfs_saved *saved);
 
-/* --- `changes` (undo_changes.c, undo_changes_read.c) ----------------------------------------------- */
+/* --- `changes` (undo_changes.c, undo_changes_read.c) --- */
 
 struct txfs_changes {
     struct ktm_commit_info info; /* entries: contents replaced by hashes */
@@ -319,30 +320,7 @@ enum tx_status txfs_changes_read(struct txfs *fs, tx_lsn lsn, struct txfs_change
                                  struct tx_error *err) TX_CHECKED;
 struct txfs_step *txfs_steps_find(const struct txfs_steps *steps, uint32_t index);
 
-/* --- Bringing the tree to its commits (converge*.c) ------------------------------------------------- */
-
-/* One commit that may be carried out in part. */
-struct txfs_unsteady {
-    struct ktm_commit_info info; /* entries lead into `entries` */
-    struct tx_buf entries;
-    struct txfs_steps steps;
-    bool has_changes; /* undo/<L>/changes was there and whole ... */
-    bool same_boot;   /* ... and written in this run of the system */
-    bool must_write;  /* it has to be written, or says something else than we know now */
-};
-/* Bring the tree to what these commits, in LSN order, say. */
-enum tx_status txfs_converge(struct txfs *fs, struct txfs_unsteady *commits, size_t count,
-                             struct tx_error *err) TX_CHECKED;
-void txfs_unsteady_release(struct txfs_unsteady *commit);
-static inline void txfs_unsteady_auto(struct txfs_unsteady *commit)
-{
-    txfs_unsteady_release(commit);
-}
-/* Copy a delivered commit. */
-enum tx_status txfs_unsteady_load(const struct ktm_commit_info *info, struct txfs_unsteady *commit,
-                                  struct tx_error *err) TX_CHECKED;
-
-/* --- Steady point and sums (steady_mark.c, sums.c) --------------------------------------------------- */
+/* --- Steady point and sums (steady_mark.c, sums.c) --- */
 
 enum tx_status txfs_steady_mark_read(struct txfs *fs, tx_lsn *lsn, struct tx_error *err) TX_CHECKED;
 enum tx_status txfs_steady_mark_write(struct txfs *fs, tx_lsn lsn, struct tx_error *err) TX_CHECKED;

@@ -145,7 +145,8 @@ static enum tx_status widen_directory(struct txfs_publish *publish, const struct
     }
     TX_TRY(txfs_parents_find(&work->parents, entry->path, &dir, &name, &result, err));
     struct txfs_attrs attrs = {.mask = TXFS_SETS_MODE, .mode = (is.mode & 07777) | more};
-    /* Crash here: the directory has a mode between the old and the new one; recovery sets the new. */
+    /* Crash here: the directory has a mode between the old and the new one; recovery sets the new.
+     */
     return txfs_attrs_apply(work->fs, dir, name, &is, &attrs, err);
 }
 

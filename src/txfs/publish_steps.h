@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Carrying out one commit: txfs_redo.c has the list, publish_steps.c and publish_amend.c its lines. */
+/* Carrying out one commit: txfs_redo.c has the list, publish_steps.c and publish_amend.c its lines.
+ */
 #ifndef TXFS_PUBLISH_STEPS_H
 #define TXFS_PUBLISH_STEPS_H
 

@@ -45,8 +45,8 @@ enum tx_status txfs_undo_dir(struct txfs *fs, int *dir, struct tx_error *err)
 {
     struct txfs_publisher *publisher = fs->publisher;
     if (publisher->undo_dir < 0) {
-        TX_TRY(txio_open(fs->io, fs->store_dir, "undo", TXIO_DIRECTORY, 0, &publisher->undo_dir,
-                         err));
+        TX_TRY(
+            txio_open(fs->io, fs->store_dir, "undo", TXIO_DIRECTORY, 0, &publisher->undo_dir, err));
     }
     *dir = publisher->undo_dir;
     return TX_OK;
@@ -90,8 +90,8 @@ bool txfs_commit_name_parse(const char *name, tx_lsn *lsn)
 void txfs_slot_path(tx_lsn lsn, char prefix, uint32_t index, char path[TXFS_SLOT_PATH_SIZE])
 {
     char before[2] = {prefix, '\0'};
-    int size = snprintf(path, TXFS_SLOT_PATH_SIZE, "%016llx/%s%u", (unsigned long long)lsn, before,
-                        index);
+    int size =
+        snprintf(path, TXFS_SLOT_PATH_SIZE, "%016llx/%s%u", (unsigned long long)lsn, before, index);
     TX_INVARIANT(size > 0 && size < TXFS_SLOT_PATH_SIZE);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reverting a commit: txfs_revert.c has the order, revert_verify.c asks whether the commit's work is
- * still as it left it, revert_restore.c brings old objects back, revert_names.c finds other names of theirs.
+ * Reverting a commit: txfs_revert.c has the order, revert_verify.c asks whether the commit's work
+ * is still as it left it, revert_restore.c brings old objects back, revert_names.c finds other
+ * names of theirs.
  */
 #ifndef TXFS_REVERT_H
 #define TXFS_REVERT_H
@@ -14,9 +15,9 @@ struct txfs_revert_job {
     struct ktm_txn *txn;
     int undo_dir;
     struct txfs_changes changes;
-    struct tx_map moved;    /* tree key of the source of each moved entry -> its step */
-    /* dev, ino -> a name (char *) of an old file that has several: one that was brought back, or one
-     * that it still has in the tree. */
+    struct tx_map moved; /* tree key of the source of each moved entry -> its step */
+    /* dev, ino -> a name (char *) of an old file that has several: one that was brought back, or
+     * one that it still has in the tree. */
     struct tx_map names;
 };
 

@@ -234,7 +234,7 @@ static enum tx_status restore_next(struct txfs_revert_job *job, struct restore_w
     memcpy(below, first.key, first.key_size);
     below[first.key_size] = '\0';
     (void)tx_map_remove(&walk->todo, first.key, first.key_size); /* just found */
-    (void)snprintf(from, sizeof(from), "%s%s", slot, below); /* fits; so does the next */
+    (void)snprintf(from, sizeof(from), "%s%s", slot, below);     /* fits; so does the next */
     (void)snprintf(to, sizeof(to), "%.4095s%s", path, below);
     TX_TRY(restore_one(job, from, to, &was, err));
     return S_ISDIR(was.mode) ? list_below(job, walk, from, below, err) : TX_OK;

@@ -6,7 +6,8 @@
 #include "txfs/overlay.h"
 #include "txfs/revert.h"
 
-static enum tx_status changed(const struct txfs_entry *entry, const char *what, struct tx_error *err)
+static enum tx_status changed(const struct txfs_entry *entry, const char *what,
+                              struct tx_error *err)
 {
     return tx_error_set(err, TX_ECONFLICT, "\"%.200s\" was changed since: %s", entry->path, what);
 }
@@ -147,8 +148,8 @@ static enum tx_status verify_object(struct txfs_revert_job *job, const struct tx
     if (entry->kind == TXFS_CHANGE_SYMLINK) {
         return verify_symlink(job, entry, err);
     }
-    bool content = entry->kind == TXFS_CHANGE_FILE ||
-                   (amends && entry->payload != TXFS_PAYLOAD_NONE);
+    bool content =
+        entry->kind == TXFS_CHANGE_FILE || (amends && entry->payload != TXFS_PAYLOAD_NONE);
     return content ? verify_content(job, entry, is, err) : TX_OK;
 }
 

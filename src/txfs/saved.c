@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * s<i>: what entry i changes in place, as it was before: header, extent table, block of extended
- * attributes, old bytes. For revert and for readers with an older snapshot; what protects the change
- * itself from a power cut is the log.
+ * attributes, old bytes. For revert and for readers with an older snapshot; what protects the
+ * change itself from a power cut is the log.
  */
 #include <string.h>
 
@@ -80,8 +80,8 @@ static enum tx_status save_range(struct saved_draft *draft, const struct txfs_ex
         TX_TRY(txio_read_full(draft->fs->io, draft->from, buffer, size, range->offset + done, err));
         tx_hasher_add(&draft->hasher, buffer, size);
         if (!all_zero(buffer, size)) { /* holes stay holes: the size is set at the end */
-            TX_TRY(txio_write_full(draft->fs->io, draft->to, &part, 1, range->position + done,
-                                   err));
+            TX_TRY(
+                txio_write_full(draft->fs->io, draft->to, &part, 1, range->position + done, err));
         }
         done += size;
     }
@@ -171,7 +171,8 @@ enum tx_status txfs_saved_write(struct txfs_work *work, const struct txfs_step *
         return TX_OK;
     }
     TX_TRY(txfs_parents_find(&work->parents, path, &dir, &name, &result, err));
-    TX_AUTO(saved_draft) draft = {
+    TX_AUTO(saved_draft)
+    draft = {
         .fs = work->fs,
         .from = -1,
         .to = -1,

@@ -55,7 +55,8 @@ static enum tx_status sync_path(struct txfs *fs, int dir, const char *path, stru
     int fd;
     TX_TRY(open_for_sync(fs, dir, path, &fd, err));
     enum tx_status status = fd >= 0 ? txio_sync(fs->io, fd, path, err) : TX_OK;
-    /* Crash here: this one is durable, the mark is the old one; recovery finds it as it should be. */
+    /* Crash here: this one is durable, the mark is the old one; recovery finds it as it should be.
+     */
     txfs_close_read(fs->io, fd);
     return status;
 }

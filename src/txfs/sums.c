@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * undo/<L>/sums: one record for each object kept there, written when the commit becomes steady. With
- * it any changed bit of what is kept is found, the file itself included.
+ * undo/<L>/sums: one record for each object kept there, written when the commit becomes steady.
+ * With it any changed bit of what is kept is found, the file itself included.
  */
 #include <stdio.h>
 #include <string.h>
@@ -128,8 +128,8 @@ static bool is_same(const struct txfs_sum *was, const struct txfs_sum *is)
                       then.mtime_ns == now.mtime_ns && then.rdev == now.rdev;
     bool unreadable = (then.flags | now.flags) & TXFS_SUM_UNREADABLE;
     return attributes && then.size == now.size &&
-           (unreadable || (then.xattrs == now.xattrs &&
-                           memcmp(&then.hash, &now.hash, sizeof(then.hash)) == 0));
+           (unreadable ||
+            (then.xattrs == now.xattrs && memcmp(&then.hash, &now.hash, sizeof(then.hash)) == 0));
 }
 
 /* Compare the records that were written with those that the objects give now: both are in the order
@@ -168,8 +168,8 @@ enum tx_status txfs_sums_check(struct txfs *fs, tx_lsn lsn, txfs_fault_fn *fn, v
     struct txfs_sums_disk disk;
     TX_TRY(txfs_sums_read(fs, lsn, &data, &disk, err));
     TX_TRY(txfs_kept_walk(fs, lsn, &kept, err));
-    struct tx_reader then = tx_reader_on(data.data + TXFS_SUMS_HEAD_SIZE,
-                                         data.size - TXFS_SUMS_HEAD_SIZE);
+    struct tx_reader then =
+        tx_reader_on(data.data + TXFS_SUMS_HEAD_SIZE, data.size - TXFS_SUMS_HEAD_SIZE);
     struct tx_reader now = tx_reader_on(kept.records.data, kept.records.size);
     return compare(lsn, &then, &now, fn, arg, err);
 }

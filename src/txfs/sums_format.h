@@ -30,7 +30,7 @@ struct txfs_sum_disk {
     uint64_t size;
     uint64_t rdev;
     int64_t mtime_ns;
-    uint64_t xattrs; /* XXH3-64 of the block */
+    uint64_t xattrs;        /* XXH3-64 of the block */
     struct tx_hash128 hash; /* of a file's content, of a link's target */
 };
 extern const struct tx_field txfs_sum_fields[];
@@ -38,7 +38,7 @@ extern const struct tx_field txfs_sum_fields[];
 
 enum txfs_sum_flags {
     TXFS_SUM_UNREADABLE = 1 << 0, /* this user may not read it: only its attributes are known */
-    TXFS_SUM_SHARED = 1 << 1, /* the inode has names elsewhere, through which it may change */
+    TXFS_SUM_SHARED = 1 << 1,     /* the inode has names elsewhere, through which it may change */
 };
 
 /* A record as read. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where is what stood at a path when a snapshot was taken? Each newer commit is asked in turn: did it
- * move the object (then it goes on under its new path), or displace it, or a directory above it
+ * Where is what stood at a path when a snapshot was taken? Each newer commit is asked in turn: did
+ * it move the object (then it goes on under its new path), or displace it, or a directory above it
  * (then it is in that commit's slot)? The newest of them may be carried out at this very moment, so
  * what it did is looked at, by inode; a caller that looks again afterwards and gets the same answer
  * has seen a stable state, because objects only ever go into slots.
@@ -128,8 +128,8 @@ static bool in_slot(struct txfs *fs, const struct txfs_past_step *step, char pre
 }
 
 /* The object that a step moved: at its new place, in its slot, or still at its old place. */
-static enum tx_status look_for_moved(struct txfs_trace *trace, const char *path, struct txfs_old *old,
-                                     bool *found, struct tx_error *err)
+static enum tx_status look_for_moved(struct txfs_trace *trace, const char *path,
+                                     struct txfs_old *old, bool *found, struct tx_error *err)
 {
     struct txfs *fs = trace->view->fs;
     const struct txfs_past_step *mover = trace->mover;
@@ -147,8 +147,8 @@ static enum tx_status look_for_moved(struct txfs_trace *trace, const char *path,
 }
 
 /* Displaced: in the slot, or kept because a stranger changed it, or not yet away. */
-static enum tx_status look_for_displaced(struct txfs_trace *trace, struct txfs_old *old, bool *found,
-                                         struct tx_error *err)
+static enum tx_status look_for_displaced(struct txfs_trace *trace, struct txfs_old *old,
+                                         bool *found, struct tx_error *err)
 {
     struct txfs *fs = trace->view->fs;
     const struct txfs_past_step *step = trace->displacer;
@@ -189,7 +189,8 @@ static enum tx_status look(struct txfs_trace *trace, struct txfs_old *old, bool 
 }
 
 /* An object on its way between two places may be missed at both: look again. */
-static enum tx_status find_place(struct txfs_trace *trace, struct txfs_old *old, struct tx_error *err)
+static enum tx_status find_place(struct txfs_trace *trace, struct txfs_old *old,
+                                 struct tx_error *err)
 {
     bool found = false;
     for (int i = 0; i < LOOK_TRIES && !found; i++) {

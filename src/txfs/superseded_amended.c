@@ -51,8 +51,8 @@ static enum tx_status add_patches(const struct txfs_past_step *step, const struc
         struct txfs_patch *patch = &patches[old->patch_count++];
         struct txfs_extent at = txfs_saved_extent(saved, i);
         *patch = (struct txfs_patch){at.offset, at.length, at.position, ""};
-        (void)snprintf(patch->name, sizeof(patch->name), "undo/%.*s",
-                       (int)sizeof(patch->name) - 6, slot); /* fits */
+        (void)snprintf(patch->name, sizeof(patch->name), "undo/%.*s", (int)sizeof(patch->name) - 6,
+                       slot); /* fits */
     }
     return TX_OK;
 }

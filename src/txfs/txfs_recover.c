@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Recovery of files: all commits since the steady point together. */
-#include "txfs/publish_internal.h"
+#include "txfs/unsteady.h"
 
 struct recovery {
     struct txfs *fs;

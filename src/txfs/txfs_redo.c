@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "txfs/publish_steps.h"
+#include "txfs/unsteady.h"
 
 static enum tx_status build_one(struct txfs_publish *publish, struct txfs_step *step,
                                 struct tx_error *err)
@@ -42,10 +43,10 @@ static enum tx_status txfs_publish(struct txfs_publish *publish, struct tx_error
     TX_TRY(build(publish, err));
     /* Crash here: objects in slots, the tree as before; recovery goes on from either. */
     TX_TRY(txfs_changes_write(publish->work.fs, publish->commit, &publish->steps, err));
-    TX_TRY(txfs_publish_pull(publish, err));   /* moved objects out of their places */
-    TX_TRY(txfs_publish_place(publish, err));  /* removals, new and moved objects */
-    TX_TRY(txfs_publish_links(publish, err));  /* other names, when their objects stand */
-    TX_TRY(txfs_publish_amend(publish, err));  /* extents and attributes */
+    TX_TRY(txfs_publish_pull(publish, err));       /* moved objects out of their places */
+    TX_TRY(txfs_publish_place(publish, err));      /* removals, new and moved objects */
+    TX_TRY(txfs_publish_links(publish, err));      /* other names, when their objects stand */
+    TX_TRY(txfs_publish_amend(publish, err));      /* extents and attributes */
     return txfs_publish_directories(publish, err); /* their attributes, when all names stand */
 }
 
@@ -61,7 +62,8 @@ static enum tx_status open_slots(struct txfs_publish *publish, const char *name,
 static enum tx_status redo_fresh(struct txfs *fs, const struct ktm_commit_info *commit,
                                  const char *name, struct tx_error *err)
 {
-    TX_AUTO(txfs_publish) publish = {
+    TX_AUTO(txfs_publish)
+    publish = {
         .work = {.fs = fs,
                  .id = commit->id,
                  .lsn = commit->lsn,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reverting the files part of a commit: first everything is compared with what the commit left, then
- * changes in place are undone, what the commit placed is taken away (deepest first; moved objects to
- * names of their own), and at last moved and displaced objects come back (parents first).
+ * Reverting the files part of a commit: first everything is compared with what the commit left,
+ * then changes in place are undone, what the commit placed is taken away (deepest first; moved
+ * objects to names of their own), and at last moved and displaced objects come back (parents
+ * first).
  */
 #include <stdio.h>
 #include <string.h>
@@ -69,7 +70,8 @@ static enum tx_status check_sums(struct txfs_revert_job *job, struct tx_error *e
 {
     struct tx_error why = {.status = TX_OK};
     struct tx_error first;
-    enum tx_status status = txfs_sums_check(job->fs, job->changes.info.lsn, note_fault, &why, &first);
+    enum tx_status status =
+        txfs_sums_check(job->fs, job->changes.info.lsn, note_fault, &why, &first);
     if (status == TX_ENOTFOUND) {
         return TX_OK; /* not steady yet */
     }

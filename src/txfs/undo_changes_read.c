@@ -37,7 +37,8 @@ void txfs_changes_release(struct txfs_changes *changes)
 
 static enum tx_status bad(tx_lsn lsn, const char *what, struct tx_error *err)
 {
-    return tx_error_set(err, TX_ECORRUPT, "undo/%016llx/changes: %s", (unsigned long long)lsn, what);
+    return tx_error_set(err, TX_ECORRUPT, "undo/%016llx/changes: %s", (unsigned long long)lsn,
+                        what);
 }
 
 static enum tx_status load(struct txfs *fs, tx_lsn lsn, struct tx_buf *data, struct tx_error *err)
@@ -51,8 +52,7 @@ static enum tx_status load(struct txfs *fs, tx_lsn lsn, struct tx_buf *data, str
     TX_TRY(txfs_undo_dir(fs, &dir, err));
     TX_TRY(txio_open(fs->io, dir, path, TXIO_READ, 0, &fd, err));
     enum tx_status status = txio_stat_fd(fs->io, fd, &stat, err);
-    if (status == TX_OK &&
-        (stat.size < TXFS_CHANGES_HEAD_SIZE || stat.size > CHANGES_SIZE_MAX)) {
+    if (status == TX_OK && (stat.size < TXFS_CHANGES_HEAD_SIZE || stat.size > CHANGES_SIZE_MAX)) {
         status = bad(lsn, "impossible size", err);
     }
     if (status == TX_OK) {

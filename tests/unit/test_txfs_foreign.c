@@ -11,8 +11,8 @@ struct pending {
     struct ktm_commit_info info;
 };
 
-static struct pending pend(struct publish_fixture *f, void (*change)(struct publish_fixture *,
-                                                                     struct ktm_txn *))
+static struct pending pend(struct publish_fixture *f,
+                           void (*change)(struct publish_fixture *, struct ktm_txn *))
 {
     struct pending pending = {.txn = pub_begin(f)};
     change(f, pending.txn);
@@ -245,8 +245,8 @@ Test(txfs_foreign, a_source_removed_before_it_is_moved_is_told)
 
 /* --- After publishing: recovery leaves what is newer --- */
 
-static void commit(struct publish_fixture *f, void (*change)(struct publish_fixture *,
-                                                             struct ktm_txn *))
+static void commit(struct publish_fixture *f,
+                   void (*change)(struct publish_fixture *, struct ktm_txn *))
 {
     struct ktm_txn *txn = pub_begin(f);
     change(f, txn);

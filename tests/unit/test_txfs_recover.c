@@ -4,11 +4,13 @@
 #include <sys/wait.h>
 
 #include "publish_fixture.h"
+#include "txfs/unsteady.h"
 
 typedef void change_fn(struct publish_fixture *f, struct ktm_txn *txn);
 
 /* A process of its own opens the store, works, and dies before the k-th operation of its commit. */
-static bool commit_killed(struct publish_fixture *f, change_fn *first, change_fn *second, uint64_t k)
+static bool commit_killed(struct publish_fixture *f, change_fn *first, change_fn *second,
+                          uint64_t k)
 {
     int state;
     pid_t child = fork();

@@ -38,7 +38,8 @@ static bool synced(const char *end)
 }
 
 /* Publish one transaction at a made-up LSN right after the steady mark. */
-static void publish_at(struct publish_fixture *f, tx_lsn lsn, const char *const *paths, size_t count)
+static void publish_at(struct publish_fixture *f, tx_lsn lsn, const char *const *paths,
+                       size_t count)
 {
     uint8_t token[KTM_TOKEN_SIZE];
     struct ktm_txn *txn = pub_begin(f);
