@@ -189,6 +189,15 @@ bool store_has(const struct world *world, const char *path)
     return exists(world->temp.fd, path);
 }
 
+const char *payload_path(const struct ktm_id *id)
+{
+    static char path[KTM_STAGING_PATH_SIZE + 4];
+    char directory[KTM_STAGING_PATH_SIZE];
+    ktm_staging_path(id, directory);
+    (void)snprintf(path, sizeof path, "%s/p1", directory);
+    return path;
+}
+
 tx_lsn raw_append(struct handle *handle, uint32_t kind, const void *data, size_t size)
 {
     tx_lsn lsn, next;

@@ -113,6 +113,8 @@ tx_lsn commit_pair(struct handle *handle, uint32_t item, uint64_t value);
 tx_lsn commit_one(struct handle *handle, unsigned toy, uint32_t item, uint64_t value);
 struct txlog_info handle_log_info(const struct handle *handle);
 bool store_has(const struct world *world, const char *path);
+/* "tx/3-42/p1", as tests stage it; static. */
+const char *payload_path(const struct ktm_id *id);
 /* Write to the log past the manager: what a broken or hostile writer would leave. */
 tx_lsn raw_append(struct handle *handle, uint32_t kind, const void *data, size_t size);
 

@@ -85,7 +85,6 @@ Test(ktm_detached, savepoints_come_back)
 Test(ktm_detached, transaction_and_its_payloads_survive_a_reboot)
 {
     struct ktm_txn *txn;
-    char path[KTM_STAGING_PATH_SIZE + 8];
     int dir;
     txn = txn_begin(&handle, 0);
     id = ktm_txn_id(txn);
@@ -96,9 +95,7 @@ Test(ktm_detached, transaction_and_its_payloads_survive_a_reboot)
     handle_reboot(&handle);
     cr_expect_eq(handle.recovery.discarded, 0);
     ok(ktm_attach(handle.tm, &id, &txn, ERR));
-    ktm_staging_path(&id, path);
-    (void)strcat(path, "/p1");
-    cr_expect(file_is(world->temp.fd, path, "payload"));
+    cr_expect(file_is(world->temp.fd, payload_path(&id), "payload"));
     ok(ktm_txn_staging(txn, &dir, ERR));
     cr_expect(file_is(dir, "p1", "payload"));
     ok(ktm_commit(txn, NULL, ERR));

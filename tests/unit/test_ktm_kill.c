@@ -154,15 +154,12 @@ static void work_prepare(struct handle *mine)
 static void check_prepared(const struct note *note, bool acknowledged, enum ktm_state state)
 {
     struct ktm_txn_info info;
-    char path[KTM_STAGING_PATH_SIZE + 4];
     enum tx_status status = ktm_query(handle.tm, &note->id, &info, ERR);
     cr_assert(status == TX_OK || (status == TX_ENOTFOUND && !acknowledged), "%s", test_err.text);
     check_pair(1, 1, false, "prepared");
     if (status == TX_OK) {
         cr_assert_eq(info.state, state);
-        ktm_staging_path(&note->id, path);
-        (void)strcat(path, "/p1");
-        cr_assert(store_has(world, path));
+        cr_assert(store_has(world, payload_path(&note->id)));
         ok(ktm_commit_prepared(handle.tm, &note->id, NULL, ERR));
         check_pair(2, 2, true, "decided");
         commit_pair(&handle, 1, 1);

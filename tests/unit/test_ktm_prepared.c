@@ -86,7 +86,6 @@ Test(ktm_prepared, rolled_back_by_id_from_another_handle)
 
 Test(ktm_prepared, survives_reboots_and_checkpoints_with_its_keys_and_payloads)
 {
-    char path[KTM_STAGING_PATH_SIZE + 8];
     int dir;
     struct ktm_txn *txn = txn_begin(&handle, 0);
     id = ktm_txn_id(txn);
@@ -94,8 +93,7 @@ Test(ktm_prepared, survives_reboots_and_checkpoints_with_its_keys_and_payloads)
     ok(ktm_txn_staging(txn, &dir, ERR));
     make_file(dir, "p1", "payload");
     ok(ktm_prepare(txn, ERR));
-    ktm_staging_path(&id, path);
-    (void)strcat(path, "/p1");
+    const char *path = payload_path(&id);
     for (unsigned round = 0; round < 3; round++) {
         commit_one(&handle, 1, round, round);
         ok(ktm_checkpoint(handle.tm, ERR));
