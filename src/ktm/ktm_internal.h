@@ -182,6 +182,7 @@ enum tx_status ktm_savepoints_decode(struct ktm_txn *txn, const struct ktm_recor
 /* --- salvage.c --- */
 /* Nothing unless read-only on memory that nobody recovered: then build a state to read. */
 enum tx_status ktm_salvage_state(struct ktm *tm, struct tx_error *err) TX_CHECKED;
+void ktm_salvage_prepared(struct ktm *tm, const struct txlog_info *info);
 
 /* --- snapshot.c --- */
 enum tx_status ktm_snapshot_take(struct ktm_txn *txn, struct tx_error *err) TX_CHECKED;

@@ -186,6 +186,15 @@ static uint64_t reserve_decisions(struct ktm *tm)
     return in_doubt;
 }
 
+/* Of a log that nobody recovers: who is prepared, as far as it can be read. */
+void ktm_salvage_prepared(struct ktm *tm, const struct txlog_info *info)
+{
+    struct recovery recovery = {.tm = tm, .start = info->start_lsn, .end = info->append_lsn};
+    recovery.oldest_steady = recovery.end;
+    /* Up to the first record that is damaged or makes no sense; the log's own check names it. */
+    TX_IGNORE(ktm_log_walk(tm, recovery.start, recovery.end, note_record, &recovery, NULL));
+}
+
 static enum tx_status recover_steps(struct recovery *recovery, struct tx_error *err)
 {
     struct ktm *tm = recovery->tm;

@@ -24,6 +24,7 @@ enum tx_status ktm_salvage_state(struct ktm *tm, struct tx_error *err)
         }
     }
     ktm_published_write(tm, &state);
+    ktm_salvage_prepared(tm, &info);
     atomic_store(&tm->shared->decided, state.lsn);
     atomic_store(&tm->shared->magic, KTM_SHARED_MAGIC);
     txio_mutex_unlock(tm->io, &tm->mutex);
