@@ -12,6 +12,11 @@
 set -u
 : "${TXCTL:?the program to test}"
 tools=${builddir:-.}/tests/scenario
+# libtool's wrapper is a long shell script, and we start txctl thousands of times.
+if [[ -x ${builddir:-.}/.libs/txctl && $TXCTL == "$builddir/txctl" ]]; then
+    TXCTL=$builddir/.libs/txctl
+    export LD_LIBRARY_PATH=$builddir/.libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+fi
 area=$(mktemp -d)
 trap 'rm -rf "$area"' EXIT
 root=$area/root
