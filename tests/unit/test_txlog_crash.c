@@ -8,7 +8,6 @@
 
 #include <stdlib.h>
 
-#include "sim/fault.h"
 #include "sim/sim.h"
 
 /* What the world has been told. */
@@ -309,57 +308,4 @@ Test(txlog_crash, of_trims_and_again_of_their_recovery)
 Test(txlog_crash, of_a_full_log_and_again_of_its_recovery)
 {
     cut_everywhere(history_full, 3, 6 * SMALL_SEGMENT, narrow);
-}
-
-/* --- A failed sync that lost the data --- */
-
-/* The sync fails and the kernel forgets that the pages were dirty: readers see what the disk never
- * got, or the old bytes. Recovery in the same boot must not act on it without writing it again. */
-static void lose_in_sync(enum fault_kind kind)
-{
-    struct sim_options options = SIM_OPTIONS_DEFAULT;
-    struct fault_layer fault;
-    struct log_user user;
-    options.profile = SIM_WEAKEST;
-    struct txio *io = sim_new(&options);
-    log_make(io, root_of(io), 0);
-    cr_assert_eq(io->ops->syncfs(io, root_of(io)), 0);
-    fault_init(&fault, io, true);
-    log_open(&user, &fault.layer.io, root_of(io));
-    log_put_forced(&user, 1, 100);
-    fault_add(&fault, &(struct fault_rule){.ops = LAYER_BIT(datasync), .part = ".seg", .nth = 1,
-                                           .times = 1, .kind = kind});
-    log_put(&user, 2, 300);
-    tx_lsn next = log_put(&user, 3, 9000);
-    fails(TX_EOUTCOME, txlog_force(user.log, next, &test_err));
-    log_close(&user);
-    fault_release(&fault);
-    log_open(&user, io, root_of(io)); /* what it shows from now on must stay */
-    struct log_contents contents;
-    log_contents(&user, &contents);
-    cr_assert_geq(contents.count, 1);
-    log_expect(&user, contents.count);
-    struct sim_capture *capture = sim_capture(io);
-    struct sim_image *image =
-        sim_crash_image(capture, &(struct sim_choice){.kind = SIM_KEEP_PREFIX, .value = 0});
-    struct txio *again = sim_boot(image, NULL);
-    struct log_user later;
-    log_open(&later, again, root_of(again));
-    log_expect(&later, contents.count);
-    log_close(&later);
-    log_close(&user);
-    sim_image_drop(image);
-    sim_capture_free(capture);
-    sim_free(again);
-    sim_free(io);
-}
-
-Test(txlog_crash, after_a_sync_that_lost_data_which_readers_still_see)
-{
-    lose_in_sync(FAULT_SYNC_KEEPS);
-}
-
-Test(txlog_crash, after_a_sync_that_lost_data_and_shows_the_old)
-{
-    lose_in_sync(FAULT_SYNC_REVERTS);
 }

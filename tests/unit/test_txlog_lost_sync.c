@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* What recovery shows must be on the disk, whatever the page cache had shown before. */
+#include "unit/log_fixture.h"
+
+#include "sim/fault.h"
+#include "sim/sim.h"
+
+static int root_of(struct txio *io)
+{
+    int fd = io->ops->open(io, TXIO_CWD, "/", TXIO_READ | TXIO_DIRECTORY, 0);
+    cr_assert_geq(fd, 0);
+    return fd;
+}
+
+static struct txio *machine_with_log(uint64_t size_max)
+{
+    struct sim_options options = SIM_OPTIONS_DEFAULT;
+    options.profile = SIM_WEAKEST;
+    struct txio *io = sim_new(&options);
+    log_make(io, root_of(io), size_max);
+    cr_assert_eq(io->ops->syncfs(io, root_of(io)), 0);
+    return io;
+}
+
+/* Cut the power; of what is pending nothing is kept. */
+static void cut_and_expect(struct txio *io, unsigned count)
+{
+    struct log_user later;
+    struct sim_capture *capture = sim_capture(io);
+    struct sim_image *image =
+        sim_crash_image(capture, &(struct sim_choice){.kind = SIM_KEEP_PREFIX, .value = 0});
+    struct txio *again = sim_boot(image, NULL);
+    log_open(&later, again, root_of(again));
+    log_expect(&later, count);
+    log_close(&later);
+    sim_image_drop(image);
+    sim_capture_free(capture);
+    sim_free(again);
+}
+
+/* The sync fails and the kernel forgets that the pages were dirty: readers see what the disk never
+ * got, or the old bytes. Recovery in the same boot must not act on it without writing it again. */
+static void lose_in_sync(enum fault_kind kind)
+{
+    struct fault_layer fault;
+    struct log_user user;
+    struct txio *io = machine_with_log(0);
+    fault_init(&fault, io, true);
+    log_open(&user, &fault.layer.io, root_of(io));
+    log_put_forced(&user, 1, 100);
+    fault_add(&fault, &(struct fault_rule){.ops = LAYER_BIT(datasync), .part = ".seg", .nth = 1,
+                                           .times = 1, .kind = kind});
+    log_put(&user, 2, 300);
+    tx_lsn next = log_put(&user, 3, 9000);
+    fails(TX_EOUTCOME, txlog_force(user.log, next, &test_err));
+    log_close(&user);
+    fault_release(&fault);
+    log_open(&user, io, root_of(io)); /* what it shows from now on must stay */
+    struct log_contents contents;
+    log_contents(&user, &contents);
+    cr_assert_geq(contents.count, 1);
+    log_expect(&user, contents.count);
+    cut_and_expect(io, contents.count);
+    log_close(&user);
+    sim_free(io);
+}
+
+Test(txlog_lost_sync, after_a_sync_that_lost_data_which_readers_still_see)
+{
+    lose_in_sync(FAULT_SYNC_KEEPS);
+}
+
+Test(txlog_lost_sync, after_a_sync_that_lost_data_and_shows_the_old)
+{
+    lose_in_sync(FAULT_SYNC_REVERTS);
+}
+
+Test(txlog_lost_sync, what_a_killed_process_left_in_the_cache_is_durable_after_recovery)
+{
+    struct log_user user;
+    struct txio *io = machine_with_log(0);
+    log_open(&user, io, root_of(io));
+    log_put_forced(&user, 1, 100);
+    for (uint32_t i = 2; i <= 6; i++) {
+        log_put(&user, i, i * 2000);
+    }
+    log_reopen(&user);
+    log_expect(&user, 6);
+    cut_and_expect(io, 6);
+    log_close(&user);
+    sim_free(io);
+}
+
+Test(txlog_lost_sync, also_when_there_is_no_room_for_a_new_segment)
+{
+    struct log_user user;
+    struct txio *io = machine_with_log(6 * SMALL_SEGMENT);
+    log_open(&user, io, root_of(io));
+    log_put_forced(&user, 1, 100);
+    for (uint32_t i = 2; i <= 6; i++) {
+        log_put(&user, i, 8200); /* one segment each, the last is full */
+    }
+    uint64_t segments = log_info(&user).segment_count;
+    log_reopen(&user);
+    cr_assert_eq(log_info(&user).segment_count, segments); /* in place */
+    log_expect(&user, 6);
+    cut_and_expect(io, 6);
+    log_close(&user);
+    sim_free(io);
+}
