@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "base/invariant.h"
 #include "txreg/txreg_view.h"
 
 /* A header on its way back into the space. */
@@ -175,15 +176,14 @@ static enum tx_status put_value(struct reg_space *space, const struct reg_key *k
     return reg_space_put(space, key, parts, 3, err);
 }
 
-static enum tx_status apply_set(struct reg_space *space, const struct reg_entry *entry,
-                                struct tx_error *err)
+static enum tx_status apply_set(struct reg_space *space, uint64_t id,
+                                const struct reg_entry *entry, struct tx_error *err)
 {
     struct reg_key key;
     struct edit edit;
     struct reg_value value;
     TX_AUTO(reg_hit) hit = REG_HIT_INIT;
     TX_AUTO(tx_buf) old_name = TX_BUF_INIT;
-    uint64_t id = reg_path_id(&space->path, space->path.depth);
     TX_TRY(reg_key_value(&key, id, entry->name, entry->name_size, err));
     TX_TRY(edit_begin(&edit, space, id, err));
     TX_TRY(reg_space_get(space, &key, &hit, err));
@@ -213,13 +213,12 @@ static enum tx_status apply_set(struct reg_space *space, const struct reg_entry 
     return edit_end(&edit, err);
 }
 
-static enum tx_status apply_unset(struct reg_space *space, const struct reg_entry *entry,
-                                  struct tx_error *err)
+static enum tx_status apply_unset(struct reg_space *space, uint64_t id,
+                                  const struct reg_entry *entry, struct tx_error *err)
 {
     struct reg_key key;
     struct edit edit;
     TX_AUTO(reg_hit) hit = REG_HIT_INIT;
-    uint64_t id = reg_path_id(&space->path, space->path.depth);
     TX_TRY(reg_key_value(&key, id, entry->name, entry->name_size, err));
     TX_TRY(edit_begin(&edit, space, id, err));
     TX_TRY(reg_space_get(space, &key, &hit, err));
@@ -266,11 +265,15 @@ enum tx_status reg_apply(struct reg_space *space, const struct reg_entry *entry,
         return apply_delete(space, entry, err);
     case REG_OP_RENAME:
         return apply_rename(space, entry, err);
-    case REG_OP_SET:
-        return apply_set(space, entry, err);
-    case REG_OP_UNSET:
-        return apply_unset(space, entry, err);
     default:
-        return tx_error_set(err, TX_ECORRUPT, "registry entry of unknown kind %u", entry->op);
+        return reg_apply_value(space, reg_path_id(&space->path, space->path.depth), entry, err);
     }
+}
+
+enum tx_status reg_apply_value(struct reg_space *space, uint64_t id, const struct reg_entry *entry,
+                               struct tx_error *err)
+{
+    TX_INVARIANT(entry->op == REG_OP_SET || entry->op == REG_OP_UNSET);
+    return entry->op == REG_OP_SET ? apply_set(space, id, entry, err)
+                                   : apply_unset(space, id, entry, err);
 }

@@ -21,6 +21,18 @@ static bool next_change(struct ktm_cursor *cursor, struct ktm_change *change)
     return false;
 }
 
+/* A key that was there before the transaction is known by its id: that the path still led to it was
+ * validated, so following it once more would only cost time. */
+static enum tx_status apply_one(struct reg_space *space, const struct reg_entry *entry,
+                                struct tx_error *err)
+{
+    if (entry->key_id != 0 && (entry->op == REG_OP_SET || entry->op == REG_OP_UNSET)) {
+        return reg_apply_value(space, entry->key_id, entry, err);
+    }
+    TX_TRY(reg_apply_resolve(space, entry, err));
+    return reg_apply(space, entry, err);
+}
+
 static enum tx_status apply_all(struct reg_space *space, const struct ktm_commit_info *commit,
                                 struct tx_error *err)
 {
@@ -29,10 +41,7 @@ static enum tx_status apply_all(struct reg_space *space, const struct ktm_commit
     while (next_change(&cursor, &change)) {
         struct reg_entry entry;
         TX_TRY(reg_entry_decode(&entry, &change, err));
-        enum tx_status status = reg_apply_resolve(space, &entry, err);
-        if (status == TX_OK) {
-            status = reg_apply(space, &entry, err);
-        }
+        enum tx_status status = apply_one(space, &entry, err);
         if (status == TX_ENOMEM || status == TX_EIO) {
             return status;
         }

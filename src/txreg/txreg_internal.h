@@ -91,7 +91,7 @@ static inline void reg_page_auto_ptr(struct reg_page **page) { reg_page_drop(*pa
 
 /* --- Reading a tree --------------------------------------------------------------------------- */
 
-#define REG_HOT_PAGES 64u
+#define REG_HOT_PAGES 256u
 
 /* A tree to read. Thread: one at a time. */
 struct reg_tree {

@@ -274,6 +274,9 @@ enum tx_status reg_apply_resolve(struct reg_space *space, const struct reg_entry
  * left of it. Errors: TX_ENOTFOUND, TX_EEXIST, TX_ENOTEMPTY when it does not fit. */
 enum tx_status reg_apply(struct reg_space *space, const struct reg_entry *entry,
                          struct tx_error *err) TX_CHECKED;
+/* Carry out a set or unset in the key with this id, whatever its path. */
+enum tx_status reg_apply_value(struct reg_space *space, uint64_t id, const struct reg_entry *entry,
+                               struct tx_error *err) TX_CHECKED;
 
 /* --- Views ------------------------------------------------------------------------------------ */
 
