@@ -229,6 +229,7 @@ tests_unit_unit_fs_SOURCES = \
 	tests/unit/fs_model.h \
 	tests/unit/temp_dir.h \
 	tests/unit/test_txfs_attr.c \
+	tests/unit/test_txfs_base.c \
 	tests/unit/test_txfs_commit.c \
 	tests/unit/test_txfs_dir.c \
 	tests/unit/test_txfs_entry.c \

@@ -103,6 +103,24 @@ Test(txfs_file, two_writers_of_one_file_both_count)
     ktm_rollback(txn);
 }
 
+Test(txfs_file, a_later_writer_does_not_bring_back_what_an_earlier_one_replaced)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_file(f.root, "a", "0123456789");
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txfs_file *file = open_file(&f, txn, "a", TXFS_WRITE);
+    write_text(&f, file, "old", 0);
+    must(txfs_close(file, &f.err));
+    struct txfs_file *one = open_file(&f, txn, "a", TXFS_WRITE);
+    struct txfs_file *two = open_file(&f, txn, "a", TXFS_WRITE);
+    write_text(&f, one, "new", 0);
+    write_text(&f, two, "!", 9);
+    must(txfs_close(one, &f.err));
+    must(txfs_close(two, &f.err));
+    cr_assert(fs_file_is(&f, txn, "a", "new345678!"));
+    ktm_rollback(txn);
+}
+
 Test(txfs_file, cutting_and_growing_leaves_zeros)
 {
     TX_AUTO(fs_fixture) f = fs_fixture_new();
@@ -207,6 +225,7 @@ Test(txfs_file, a_sparse_file_costs_no_memory)
     must(txfs_close(file, &f.err));
     must(txfs_stat(txn, "b", &stat, &f.err));
     cr_assert_eq(stat.size, 1u << 20);
+    cr_assert_lt(ktm_txn_entries(txn).left, 4096u); /* nor does it travel in the log */
     ktm_rollback(txn);
 }
 

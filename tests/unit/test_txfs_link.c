@@ -193,6 +193,54 @@ Test(txfs_link, a_link_follows_its_file_when_that_is_renamed)
     ktm_rollback(txn);
 }
 
+Test(txfs_link, a_link_moves_along_with_its_file)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_dir(f.root, "d");
+    make_file(f.root, "d/a", "x");
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txfs_change change;
+    must(txfs_link(txn, "d/a", "d/b", &f.err));
+    must(txfs_rename(txn, "d", "e", 0, &f.err));
+    cr_assert_eq(fs_last_kind(txn, "e/b", &change), TXFS_CHANGE_LINK);
+    cr_assert_str_eq(change.target, "e/a");
+    cr_assert(fs_file_is(&f, txn, "e/b", "x"));
+    ktm_rollback(txn);
+}
+
+Test(txfs_link, a_change_stays_with_the_remaining_name_wherever_that_was_moved)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_dir(f.root, "d");
+    make_file(f.root, "a", "0123");
+    cr_assert_eq(linkat(f.root, "a", f.root, "d/b", 0), 0);
+    struct ktm_txn *txn = fs_begin(&f);
+    cr_assert(fs_file_is(&f, txn, "d/b", "0123"));
+    must(txfs_truncate(txn, "a", 1, &f.err));
+    must(txfs_rename(txn, "d", "e", 0, &f.err));
+    must(txfs_unlink(txn, "a", &f.err));
+    cr_assert(fs_file_is(&f, txn, "e/b", "0"));
+    ktm_rollback(txn);
+}
+
+Test(txfs_link, a_change_does_not_haunt_the_name_that_carried_it)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_file(f.root, "a", "0123");
+    cr_assert_eq(linkat(f.root, "a", f.root, "b", 0), 0);
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txio_attr attr = {.mask = TXIO_ATTR_MODE, .mode = 0600};
+    struct txio_stat stat;
+    must(txfs_set_attr(txn, "a", &attr, &f.err));
+    must(txfs_unlink(txn, "a", &f.err)); /* "b" was not met: see README, limits */
+    attr.mode = 0640;
+    must(txfs_set_attr(txn, "b", &attr, &f.err));
+    must(txfs_stat(txn, "b", &stat, &f.err));
+    cr_assert_eq(stat.mode & 07777, 0640u);
+    cr_assert_not(fs_exists(&f, txn, "a"));
+    ktm_rollback(txn);
+}
+
 Test(txfs_link, linking_says_why_not)
 {
     TX_AUTO(fs_fixture) f = fs_fixture_new();

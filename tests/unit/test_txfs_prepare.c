@@ -1,10 +1,90 @@
 /* SPDX-License-Identifier: MIT */
-/* The vote: room, volumes, what cannot be changed, durability of staged contents. */
+/* The vote: keys, room, volumes, what cannot be changed, durability of staged contents. */
 #include <errno.h>
 
+#include "base/buf.h"
 #include "fs_fixture.h"
+#include "txfs/txfs_internal.h"
 
-/* A seam that lies. */
+/* --- The keys, without the manager --- */
+
+static bool has_key(const struct tx_buf *keys,
+                    enum tx_status (*add)(struct ktm_vote *, uint64_t, const char *,
+                                          struct tx_error *),
+                    uint64_t key, const char *name)
+{
+    TX_AUTO(tx_buf) one = TX_BUF_INIT;
+    struct ktm_vote vote = {&one};
+    cr_assert_eq(add(&vote, key, name, NULL), TX_OK);
+    return memmem(keys->data, keys->size, one.data, one.size) != NULL;
+}
+
+static void vote_of(struct fs_fixture *fixture, struct ktm_txn *txn, struct tx_buf *keys)
+{
+    struct fs_fixture f = *fixture;
+    struct ktm_vote vote = {keys};
+    void *view;
+    must(ktm_txn_view(txn, TXFS_RM, &view, &f.err));
+    must(txfs_rm_ops()->prepare(f.fs, txn, view, &vote, &f.err));
+}
+
+Test(txfs_prepare, keys_of_paths_parents_and_names_are_voted)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    TX_AUTO(tx_buf) keys = TX_BUF_INIT;
+    make_dir(f.root, "d");
+    make_dir(f.root, "d/e");
+    make_file(f.root, "d/e/a", "x");
+    struct ktm_txn *txn = fs_begin(&f);
+    fs_put(&f, txn, "d/e/new", "x");
+    must(txfs_rename(txn, "d/e/a", "b", 0, &f.err));
+    vote_of(&f, txn, &keys);
+    cr_assert(has_key(&keys, ktm_vote_write, txfs_path_key("d/e/new"), "d/e/new"));
+    cr_assert(has_key(&keys, ktm_vote_write, txfs_path_key("d/e/a"), "d/e/a"));
+    cr_assert(has_key(&keys, ktm_vote_write, txfs_path_key("b"), "b"));
+    cr_assert(has_key(&keys, ktm_vote_read, txfs_path_key("d/e"), "d/e"));
+    cr_assert(has_key(&keys, ktm_vote_read, txfs_path_key("d"), "d"));
+    cr_assert(has_key(&keys, ktm_vote_mark, txfs_names_key("d/e"), "d/e"));
+    cr_assert(has_key(&keys, ktm_vote_mark, txfs_names_key(""), ""));
+    cr_assert_not(has_key(&keys, ktm_vote_write, txfs_path_key("d/e"), "d/e"));
+    cr_assert_not(has_key(&keys, ktm_vote_mark, txfs_names_key("d"), "d"));
+    ktm_rollback(txn);
+}
+
+Test(txfs_prepare, names_of_directories_that_go_are_read)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    TX_AUTO(tx_buf) keys = TX_BUF_INIT;
+    make_dir(f.root, "d");
+    make_dir(f.root, "m");
+    struct ktm_txn *txn = fs_begin(&f);
+    must(txfs_rmdir(txn, "d", &f.err));
+    must(txfs_rename(txn, "m", "n", 0, &f.err));
+    vote_of(&f, txn, &keys);
+    cr_assert(has_key(&keys, ktm_vote_read, txfs_names_key("d"), "d"));
+    cr_assert_not(has_key(&keys, ktm_vote_read, txfs_names_key("m"), "m")); /* only moved */
+    ktm_rollback(txn);
+}
+
+Test(txfs_prepare, a_moved_directory_is_written_at_both_its_paths)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    TX_AUTO(tx_buf) keys = TX_BUF_INIT;
+    make_dir(f.root, "m");
+    make_file(f.root, "m/a", "x");
+    struct ktm_txn *txn = fs_begin(&f);
+    must(txfs_rename(txn, "m", "n", 0, &f.err));
+    fs_put(&f, txn, "n/a", "y");
+    vote_of(&f, txn, &keys);
+    static const char *const written[] = {"m", "n", "n/a", "m/a"};
+    for (size_t i = 0; i < sizeof written / sizeof *written; i++) {
+        cr_assert(has_key(&keys, ktm_vote_write, txfs_path_key(written[i]), written[i]), "%s",
+                  written[i]);
+    }
+    ktm_rollback(txn);
+}
+
+/* --- A seam that lies --- */
 
 static struct {
     struct txio base;
