@@ -12,7 +12,7 @@ AM_TESTS_ENVIRONMENT = \
 	export LC_ALL TZ srcdir builddir TXCTL TXKIT_TEST_SCALE CC;
 
 # A test that hangs is ended, with its children, after so many seconds.
-TEST_TIMEOUT = 1500
+TEST_TIMEOUT = 2300
 TEST_EXTENSIONS = .sh
 LOG_COMPILER = timeout --kill-after=10 $(TEST_TIMEOUT)
 SH_LOG_COMPILER = timeout --kill-after=10 $(TEST_TIMEOUT) bash

@@ -53,9 +53,9 @@ enum tx_status txstore_settings_check(const struct txstore_settings *settings, s
         return tx_error_set(err, TX_EINVAL,
                             "conflict-entries must be a power of two between 64 and 16777216");
     }
-    if (settings->log_size_max != 0 && settings->log_size_max < 2 * (segment ? segment
+    if (settings->log_size_max != 0 && settings->log_size_max < 3 * (segment ? segment
                                                        : (uint64_t)TXLOG_SEGMENT_SIZE_DEFAULT)) {
-        return tx_error_set(err, TX_EINVAL, "log.size-max must hold two segments at least");
+        return tx_error_set(err, TX_EINVAL, "log.size-max must hold three segments at least");
     }
     if (settings->inline_max > TXLOG_PAYLOAD_MAX / 2) {
         return tx_error_set(err, TX_EINVAL, "inline-max must be %u at most", TXLOG_PAYLOAD_MAX / 2);

@@ -42,7 +42,7 @@ static enum tx_status search_commit(void *arg, const struct ktm_commit_info *com
     return TX_OK;
 }
 
-/* The log knows what came after the snapshot. A transaction that was detached has a younger snapshot
+/* The log knows what came after the snapshot. A transaction that was detached has a younger one
  * than first touches: what came between, the history knows. There dates must do, to leave out what
  * was committed before the object was as the transaction found it. */
 static enum tx_status find_commit(struct txfs_view *view, const struct txfs_identity *before,

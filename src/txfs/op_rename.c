@@ -180,7 +180,8 @@ static enum tx_status carry_out(struct rename_job *job, struct tx_error *err)
     TX_AUTO(txfs_parcel) to = {0};
     size_t begun = job->view->consumed;
     enum tx_status status = TX_OK;
-    if (!job->exchange && job->to_object.kind != TXFS_OBJECT_ABSENT) { /* first, because it may change what is below `from` */
+    /* First, because it may change what is below `from`. */
+    if (!job->exchange && job->to_object.kind != TXFS_OBJECT_ABSENT) {
         status = txfs_hand_over(job->view, &job->to_object, job->to, err);
     }
     if (status == TX_OK) {
