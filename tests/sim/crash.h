@@ -20,8 +20,11 @@
 #ifndef TX_SIM_CRASH_H
 #define TX_SIM_CRASH_H
 
+#include <setjmp.h>
+
 #include <txkit/store.h>
 
+#include "sim/fault.h"
 #include "sim/order.h"
 #include "sim/sim.h"
 
@@ -50,6 +53,7 @@ struct crash_run {
     uint64_t random; /* for the workload's own choices */
     struct txio *machine;     /* the simulated one */
     struct order_layer order; /* over it: the order of operations is watched, too */
+    struct fault_layer fault; /* between the two; idle unless a test of errors is on */
     struct txio *io;          /* what the library uses */
     struct txstore *store;
     struct tx_error err;
@@ -59,15 +63,19 @@ struct crash_run {
     bool cutting; /* points are taken */
     struct crash_point *points;
     unsigned point_count, point_room;
+    jmp_buf *escape; /* where to go when a call fails; NULL: the test ends */
+    enum tx_status failed;
+    const void *txn; /* being committed by crash_commit: the answer says what holds */
 };
 
-_Noreturn void crash_failed(const struct crash_run *run, const char *call, const char *file,
-                            int line);
+_Noreturn void crash_failed(struct crash_run *run, enum tx_status status, const char *call,
+                            const char *file, int line);
 /* The call must succeed when nothing is cut. */
 #define MUST(run, call)                                                                            \
     do {                                                                                           \
-        if ((call) != TX_OK) {                                                                     \
-            crash_failed(run, #call, __FILE__, __LINE__);                                          \
+        enum tx_status must_status_ = (call);                                                      \
+        if (must_status_ != TX_OK) {                                                               \
+            crash_failed(run, must_status_, #call, __FILE__, __LINE__);                            \
         }                                                                                          \
     } while (0)
 

@@ -24,6 +24,10 @@ struct crash_point {
 /* Carry a workload out once and keep its points and states. */
 void crash_run_record(struct crash_run *run, const struct crash_workload *workload, uint64_t seed,
                       enum sim_profile profile);
+/* The two halves of it: up to the first cut; the rest. */
+void crash_run_prepare(struct crash_run *run, const struct crash_workload *workload, uint64_t seed,
+                       const struct sim_options *options);
+void crash_run_work(struct crash_run *run);
 void crash_run_release(struct crash_run *run);
 const char *crash_profile_name(enum sim_profile profile);
 
@@ -77,6 +81,11 @@ bool crash_replay(const struct crash_case *which);
 
 /* Take one kind of sync after the other away: each must be missed. False when one was not. */
 bool crash_lies(const struct crash_limits *limits);
+
+/* --- crash_faults.c ----------------------------------------------------------------------------- */
+
+/* Fail each operation of the workloads in turn (one in `every`); false when that broke a promise. */
+bool crash_faults(const char *workload, uint64_t every);
 
 /* --- crash_case.c ----------------------------------------------------------------------------- */
 

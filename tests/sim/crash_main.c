@@ -4,6 +4,7 @@
  *
  *     sim_crash [--list] [--workload NAME] [--seed N] [--profile NAME] [--rounds N] [--nested N]
  *     sim_crash --replay CASE        a case is printed with each violation
+ *     sim_crash --faults [--workload NAME]  fail each operation instead
  *     sim_crash --lies               take one kind of sync after the other away
  *
  * TXKIT_TEST_SCALE scales the number of rounds and samples (1: normal).
@@ -28,7 +29,7 @@ struct options {
     int profile;   /* -1: by round */
     uint64_t rounds;
     uint64_t nested; /* one disk in so many is cut again inside its recovery */
-    bool list, lies;
+    bool list, lies, faults;
 };
 
 static double seconds(void)
@@ -188,6 +189,10 @@ static bool parse(int argc, char **argv, struct options *options)
             options->lies = true;
             continue;
         }
+        if (strcmp(argv[i], "--faults") == 0) {
+            options->faults = true;
+            continue;
+        }
         if (value == NULL) {
             return false;
         }
@@ -226,6 +231,10 @@ int main(int argc, char **argv)
             (void)printf("%s\n", at->name);
         }
         return 0;
+    }
+    if (options.faults) {
+        double factor = scale();
+        return crash_faults(options.workload, factor < 1 ? (uint64_t)(1 / factor) : 1) ? 0 : 1;
     }
     if (options.lies) {
         struct crash_limits limits = limits_for(scale(), 0);

@@ -12,11 +12,15 @@ const char *crash_profile_name(enum sim_profile profile)
     return names[profile];
 }
 
-void crash_failed(const struct crash_run *run, const char *call, const char *file, int line)
+void crash_failed(struct crash_run *run, enum tx_status status, const char *call,
+                  const char *file, int line)
 {
+    if (run->escape != NULL) {
+        run->failed = status;
+        longjmp(*run->escape, 1);
+    }
     (void)fprintf(stderr, "%s:%d: workload %s, seed %" PRIu64 ": %s: %s: %s\n", file, line,
-                  run->workload->name, run->seed, call, tx_status_name(run->err.status),
-                  run->err.text);
+                  run->workload->name, run->seed, call, tx_status_name(status), run->err.text);
     exit(1);
 }
 
@@ -70,7 +74,9 @@ struct ktm_txn *crash_begin(struct crash_run *run)
 void crash_commit(struct crash_run *run, struct ktm_txn *txn)
 {
     crash_doing(run);
+    run->txn = txn;
     MUST(run, ktm_commit(txn, NULL, &run->err));
+    run->txn = NULL;
     crash_done(run);
 }
 
@@ -149,14 +155,12 @@ void crash_standard_tree(struct crash_run *run)
 
 /* --- Recording -------------------------------------------------------------------------------- */
 
-static void make_machine(struct crash_run *run, enum sim_profile profile)
+static void make_machine(struct crash_run *run, const struct sim_options *options)
 {
-    struct sim_options options = SIM_OPTIONS_DEFAULT;
-    options.seed = run->seed;
-    options.profile = profile;
-    run->machine = sim_new(&options);
+    run->machine = sim_new(options);
     sim_on_op(run->machine, take_point, run);
-    order_init(&run->order, run->machine, CRASH_ROOT, ORDER_ALL);
+    fault_init(&run->fault, run->machine, true);
+    order_init(&run->order, &run->fault.layer.io, CRASH_ROOT, ORDER_ALL);
     run->io = &run->order.layer.io;
     if (run->io->ops->mkdir(run->io, TXIO_CWD, CRASH_ROOT, 0755) < 0) {
         abort();
@@ -193,32 +197,47 @@ static void make_store(struct crash_run *run)
     sync_all(run);
 }
 
-void crash_run_record(struct crash_run *run, const struct crash_workload *workload, uint64_t seed,
-                      enum sim_profile profile)
+void crash_run_prepare(struct crash_run *run, const struct crash_workload *workload, uint64_t seed,
+                       const struct sim_options *options)
 {
     *run = (struct crash_run){.workload = workload, .seed = seed, .random = seed * 77 + 5};
     run->states = sim_need(calloc(CRASH_STATES_MAX, sizeof *run->states));
-    make_machine(run, profile);
+    make_machine(run, options);
     if (workload->makes_store) {
         sync_all(run);
         record_state(run);
-        run->cutting = true;
-    } else {
-        make_store(run);
-        sim_freeze(run->machine);
-        crash_open(run);
-        run->state_count = 0; /* those of the preparation do not count */
-        record_state(run);
-        crash_close(run);
-        sync_all(run);
-        sim_thaw(run->machine);
-        run->cutting = true;
+        return;
+    }
+    make_store(run);
+    sim_freeze(run->machine);
+    crash_open(run);
+    run->state_count = 0; /* those of the preparation do not count */
+    record_state(run);
+    crash_close(run);
+    sync_all(run);
+    sim_thaw(run->machine);
+}
+
+void crash_run_work(struct crash_run *run)
+{
+    if (!run->workload->makes_store) {
         crash_open(run);
     }
-    workload->run(run);
+    run->workload->run(run);
     if (run->store != NULL) {
         crash_close(run);
     }
+}
+
+void crash_run_record(struct crash_run *run, const struct crash_workload *workload, uint64_t seed,
+                      enum sim_profile profile)
+{
+    struct sim_options options = SIM_OPTIONS_DEFAULT;
+    options.seed = seed;
+    options.profile = profile;
+    crash_run_prepare(run, workload, seed, &options);
+    run->cutting = true;
+    crash_run_work(run);
     take_point(run, run->machine, sim_op_count(run->machine), "end");
     run->cutting = false;
 }
@@ -234,6 +253,7 @@ void crash_run_release(struct crash_run *run)
     free(run->points);
     free(run->states);
     order_release(&run->order);
+    fault_release(&run->fault);
     sim_free(run->machine);
     *run = (struct crash_run){.io = NULL};
 }

@@ -240,14 +240,22 @@ static enum tx_status add_key(void *arg, const struct txreg_key_info *info, stru
 
 /* --- Transactions ----------------------------------------------------------------------------- */
 
+struct txn_walk {
+    struct crash_state *state;
+    bool prepared; /* these, or the others */
+};
+
 static enum tx_status add_txn(void *arg, const struct ktm_txn_info *info, struct tx_error *err)
 {
-    struct crash_state *state = arg;
+    struct txn_walk *walk = arg;
     char id[KTM_ID_TEXT_SIZE];
     (void)err;
     ktm_id_format(&info->id, id);
     bool prepared = info->state == KTM_PREPARED || info->state == KTM_IN_DOUBT;
-    add(state, "transaction %s %s '%s' entries %" PRIu64 "\n", id,
+    if (prepared != walk->prepared) {
+        return TX_OK;
+    }
+    add(walk->state, "transaction %s %s '%s' entries %" PRIu64 "\n", id,
         prepared ? "prepared" : ktm_state_name(info->state), info->description,
         info->entry_count);
     return TX_OK;
@@ -258,16 +266,24 @@ static enum tx_status take_store(struct txstore *store, struct crash_state *stat
 {
     struct ktm_begin_options options = {.flags = KTM_READ_ONLY};
     struct ktm_txn *txn = NULL;
-    enum tx_status status = ktm_list(txstore_ktm(store), add_txn, state, err);
-    if (status == TX_OK) {
-        status = txstore_begin(store, &options, &txn, err);
-    }
+    enum tx_status status = txstore_begin(store, &options, &txn, err);
     if (status == TX_OK) {
         struct reg_walk walk = {txn, state, ""};
         status = txreg_each_key(txn, "", add_key, &walk, err);
     }
     ktm_rollback(txn);
     return status;
+}
+
+/* Prepared ones are promised; detached ones come last, in ktm_list's second walk. */
+static enum tx_status take_transactions(struct txstore *store, struct crash_state *state,
+                                        struct tx_error *err)
+{
+    struct txn_walk walk = {state, true};
+    enum tx_status status = ktm_list(txstore_ktm(store), add_txn, &walk, err);
+    state->settled_hash = sim_hash(state->text, state->size, 8);
+    walk.prepared = false;
+    return status != TX_OK ? status : ktm_list(txstore_ktm(store), add_txn, &walk, err);
 }
 
 enum tx_status crash_state_take(struct txio *io, const char *root, struct txstore *store,
@@ -278,11 +294,15 @@ enum tx_status crash_state_take(struct txio *io, const char *root, struct txstor
     if (status == TX_OK && store != NULL) {
         status = take_store(store, state, err);
     }
+    add(state, store != NULL ? "store\n" : "no store\n");
+    state->settled_hash = sim_hash(state->text, state->size, 8);
+    if (status == TX_OK && store != NULL) {
+        status = take_transactions(store, state, err);
+    }
     if (status != TX_OK) {
         crash_state_release(state);
         return status;
     }
-    add(state, store != NULL ? "store\n" : "no store\n");
     state->hash = sim_hash(state->text, state->size, 8);
     return TX_OK;
 }

@@ -11,6 +11,7 @@ struct crash_state {
     char *text; /* a line per object */
     size_t size, room;
     uint64_t hash;
+    uint64_t settled_hash; /* without detached transactions: an error may roll them back */
 };
 
 /* Describe the real tree below `root` (the store left out), the registry and the transactions that

@@ -51,6 +51,7 @@ tests_sim_sim_crash_SOURCES = \
 	tests/sim/crash.h \
 	tests/sim/crash_case.c \
 	tests/sim/crash_check.c \
+	tests/sim/crash_faults.c \
 	tests/sim/crash_internal.h \
 	tests/sim/crash_lies.c \
 	tests/sim/crash_main.c \

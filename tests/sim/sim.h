@@ -38,6 +38,7 @@ struct sim_options {
     uint32_t umask;
     uint32_t uid, gid;        /* of every process */
     uint64_t capacity;        /* bytes of the file system; 0: no limit */
+    bool still_clock;         /* operations take no time */
     int64_t stamp_ns;         /* granularity of inode times; 0: 1 ns */
     unsigned files_max;       /* open descriptors per process; 0: 1024 */
     bool write_back_maps;     /* a cut may find on disk what was stored through mappings */

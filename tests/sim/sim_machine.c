@@ -117,7 +117,7 @@ int sim_enter(struct txio *io, struct sim **sim)
         return -EIO;
     }
     *sim = process->sim;
-    (*sim)->elapsed_ns += (*sim)->frozen ? 0 : CALL_NS;
+    (*sim)->elapsed_ns += (*sim)->frozen || (*sim)->options.still_clock ? 0 : CALL_NS;
     (*sim)->idle_waits = 0;
     return 0;
 }

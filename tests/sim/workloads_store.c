@@ -286,7 +286,7 @@ void work_revert(struct crash_run *run)
     crash_doing(run);
     enum tx_status status = txstore_revert(run->store, lsn, NULL, &run->err);
     if (status != TX_OK && status != TX_ENOTFOUND) {
-        crash_failed(run, "txstore_revert", __FILE__, __LINE__);
+        crash_failed(run, status, "txstore_revert", __FILE__, __LINE__);
     }
     crash_done(run);
 }
