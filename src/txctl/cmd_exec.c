@@ -38,6 +38,7 @@ static enum tx_status run_line(struct txctl_context *context, int count, char **
     }
     context->globals = globals;
     txctl_arguments_release(&arguments);
+    (void)fflush(stdout); /* who feeds us line by line wants to see; an error is seen at the end */
     return status == TX_ENOCHANGE ? TX_OK : status;
 }
 
