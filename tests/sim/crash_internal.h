@@ -84,7 +84,7 @@ bool crash_lies(const struct crash_limits *limits);
 
 /* --- crash_faults.c --------------------------------------------------------------------------- */
 
-/* Fail each operation of the workloads in turn (one in `every`); false when that broke a promise. */
+/* Fail each operation of the workloads in turn, one in `every`; false when a promise broke. */
 bool crash_faults(const char *workload, uint64_t every);
 
 /* --- crash_case.c ----------------------------------------------------------------------------- */
