@@ -82,7 +82,7 @@ bool crash_replay(const struct crash_case *which);
 /* Take one kind of sync after the other away: each must be missed. False when one was not. */
 bool crash_lies(const struct crash_limits *limits);
 
-/* --- crash_faults.c --------------------------------------------------------------------------- */
+/* --- crash_faults.c --- */
 
 /* Fail each operation of the workloads in turn, one in `every`; false when a promise broke. */
 bool crash_faults(const char *workload, uint64_t every);
