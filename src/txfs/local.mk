@@ -86,4 +86,5 @@ libtx_fs_la_SOURCES += \
 	src/txfs/txfs_revert.c \
 	src/txfs/txfs_trim.c \
 	src/txfs/undo_changes.c \
-	src/txfs/undo_changes_read.c
+	src/txfs/undo_changes_read.c \
+	src/txfs/undo_others.c

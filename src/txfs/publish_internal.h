@@ -5,6 +5,7 @@
  * the displaced objects are. How it fits together: README.md, "Publishing".
  *
  * Names below undo/:  steady          the steady point (steady_mark.c)
+ *                     others          commits without files, for the history (undo_others.c)
  *                     <L 16 hex>/     one commit:
  *                       changes       header and entries, contents replaced by hashes
  *                       <i>           slot of entry i: the new object, then what it displaced
@@ -45,6 +46,8 @@ struct txfs_steps {
  * entries. Errors: TX_ECORRUPT. */
 enum tx_status txfs_steps_load(struct ktm_cursor entries, struct txfs_steps *steps,
                                struct tx_error *err) TX_CHECKED;
+/* False for commits that only the history cares about. */
+bool txfs_commit_has_files(const struct ktm_commit_info *commit);
 void txfs_steps_release(struct txfs_steps *steps);
 static inline void txfs_steps_auto(struct txfs_steps *steps)
 {
@@ -160,6 +163,12 @@ struct txfs_publisher {
     bool steady_known;
     tx_lsn cleaned_lsn; /* staging directories of commits below are gone */
     struct txfs_touched touched;
+    struct {
+        int fd;       /* -1: not opened yet */
+        uint64_t end; /* of the good records, as far as this process looked */
+        uint64_t count;
+        tx_lsn last; /* of the last record */
+    } others;
 };
 
 /* Descriptor of undo/, opened (and for _make created) at the first call. */
@@ -320,10 +329,30 @@ enum tx_status txfs_changes_read(struct txfs *fs, tx_lsn lsn, struct txfs_change
                                  struct tx_error *err) TX_CHECKED;
 struct txfs_step *txfs_steps_find(const struct txfs_steps *steps, uint32_t index);
 
+/* --- `others` (undo_others.c) --- */
+
+/* Append a commit that has no files, unless it is there already. Durability: steady gives it. */
+enum tx_status txfs_others_append(struct txfs *fs, const struct ktm_commit_info *commit,
+                                  struct tx_error *err) TX_CHECKED;
+/* What the next steady point has to do with the file: it is short enough, or `fresh` replaces it.
+ */
+enum tx_status txfs_others_plan(struct txfs *fs, uint64_t *size, struct tx_buf *fresh,
+                                struct tx_error *err) TX_CHECKED;
+enum tx_status txfs_others_replace(struct txfs *fs, const struct tx_buf *fresh,
+                                   struct tx_error *err) TX_CHECKED;
+/* All good records as one block of bytes; *end: where the first bad byte is, or the end. */
+enum tx_status txfs_others_load(struct txfs *fs, struct tx_buf *data, uint64_t *end,
+                                struct tx_error *err) TX_CHECKED;
+/* LSN and size of the record at `at`; false when there is no good one. */
+bool txfs_others_next(const struct tx_buf *data, uint64_t at, tx_lsn *lsn, uint64_t *size);
+
 /* --- Steady point and sums (steady_mark.c, sums.c) --- */
 
-enum tx_status txfs_steady_mark_read(struct txfs *fs, tx_lsn *lsn, struct tx_error *err) TX_CHECKED;
-enum tx_status txfs_steady_mark_write(struct txfs *fs, tx_lsn lsn, struct tx_error *err) TX_CHECKED;
+/* `others_size` (may be NULL): so many bytes of undo/others are durable. */
+enum tx_status txfs_steady_mark_read(struct txfs *fs, tx_lsn *lsn, uint64_t *others_size,
+                                     struct tx_error *err) TX_CHECKED;
+enum tx_status txfs_steady_mark_write(struct txfs *fs, tx_lsn lsn, uint64_t others_size,
+                                      struct tx_error *err) TX_CHECKED;
 
 /* Write undo/<L>/sums over everything else in that directory. *bytes: what is kept there. */
 enum tx_status txfs_sums_write(struct txfs *fs, tx_lsn lsn, struct tx_error *err) TX_CHECKED;

@@ -15,6 +15,7 @@ enum tx_status txfs_publisher_open(struct txfs *fs, struct tx_error *err)
         return tx_error_set(err, TX_ENOMEM, "open the publisher");
     }
     publisher->undo_dir = -1;
+    publisher->others.fd = -1;
     int result = fs->io->ops->user_id(fs->io, &publisher->uid, &publisher->gid);
     if (result == 0) {
         result = fs->io->ops->boot_id(fs->io, publisher->boot_id);
@@ -36,6 +37,7 @@ void txfs_publisher_close(struct txfs *fs)
         return;
     }
     txfs_touched_clear(fs);
+    txfs_close_read(fs->io, publisher->others.fd); /* steady syncs it by its name */
     txfs_close_read(fs->io, publisher->undo_dir);
     tx_free(publisher);
     fs->publisher = NULL;

@@ -19,7 +19,7 @@ enum tx_status txfs_open_steady(void *rm, tx_lsn *steady_lsn, uint8_t token[KTM_
 {
     struct txfs *fs = rm;
     tx_lsn lsn;
-    TX_TRY(txfs_steady_mark_read(fs, &lsn, err));
+    TX_TRY(txfs_steady_mark_read(fs, &lsn, NULL, err));
     *steady_lsn = lsn;
     memset(token, 0, KTM_TOKEN_SIZE);
     tx_put64(token, lsn);
@@ -143,6 +143,7 @@ static enum tx_status sync_few(struct txfs *fs, const tx_lsn *lsns, size_t count
     for (size_t i = 0; i < count; i++) {
         TX_TRY(sync_commit(fs, undo_dir, lsns[i], count > 1, err));
     }
+    TX_TRY(sync_path(fs, undo_dir, "others", err));
     return txio_sync(fs->io, undo_dir, "undo/", err);
 }
 
@@ -196,20 +197,30 @@ static enum tx_status make_durable(struct txfs *fs, tx_lsn mark, tx_lsn lsn, str
     return status == TX_ENOTSUP ? sync_all(fs, err) : status;
 }
 
+/* The mark names the size that `others` is about to have: what is longer is good too. */
+static enum tx_status move_mark(struct txfs *fs, tx_lsn lsn, struct tx_error *err)
+{
+    TX_AUTO(tx_buf) fresh = TX_BUF_INIT;
+    uint64_t size;
+    TX_TRY(txfs_others_plan(fs, &size, &fresh, err));
+    TX_TRY(txfs_steady_mark_write(fs, lsn, size, err));
+    return fresh.size > 0 ? txfs_others_replace(fs, &fresh, err) : TX_OK;
+}
+
 enum tx_status txfs_steady(void *rm, tx_lsn lsn, const uint8_t token[KTM_TOKEN_SIZE],
                            struct tx_error *err)
 {
     struct txfs *fs = rm;
     tx_lsn mark;
     (void)token; /* files have no state but the tree */
-    TX_TRY(txfs_steady_mark_read(fs, &mark, err));
+    TX_TRY(txfs_steady_mark_read(fs, &mark, NULL, err));
     const struct txfs_touched *touched = &fs->publisher->touched;
     if (mark >= lsn && !touched->too_many && touched->count == 0) {
         return TX_OK;
     }
     TX_TRY(make_durable(fs, mark, lsn, err));
     if (lsn > mark) {
-        TX_TRY(txfs_steady_mark_write(fs, lsn, err));
+        TX_TRY(move_mark(fs, lsn, err));
     }
     txfs_touched_clear(fs);
     return TX_OK;

@@ -40,6 +40,18 @@ bool txfs_entry_amends(const struct txfs_entry *entry)
     }
 }
 
+bool txfs_commit_has_files(const struct ktm_commit_info *commit)
+{
+    struct ktm_cursor entries = commit->entries;
+    struct ktm_change change;
+    while (ktm_cursor_next(&entries, &change)) {
+        if (change.rm == TXFS_RM) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Rule 2: another object at a path voids what was said about paths below it. */
 static void void_below(struct tx_map *map, const struct txfs_tree_key *key)
 {

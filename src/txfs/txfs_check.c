@@ -74,15 +74,31 @@ static enum tx_status check_commit(struct check_job *job, tx_lsn lsn, bool wante
     return finding(job, file, status, &why, err);
 }
 
+/* What is durable of the commits without files must be good; behind it a crash may leave a piece.
+ */
+static enum tx_status check_others(struct check_job *job, uint64_t durable, struct tx_error *err)
+{
+    TX_AUTO(tx_buf) data = TX_BUF_INIT;
+    struct tx_error why = {.status = TX_OK};
+    uint64_t end;
+    enum tx_status status = txfs_others_load(job->fs, &data, &end, &why);
+    if (status == TX_OK && end < durable) {
+        found(job, "undo/others", end, "a record is damaged");
+    }
+    return finding(job, "undo/others", status, &why, err);
+}
+
 static enum tx_status check_undo(struct check_job *job, struct tx_error *err)
 {
     TX_AUTO(tx_buf) list = TX_BUF_INIT;
     struct tx_error why = {.status = TX_OK};
-    enum tx_status status = txfs_steady_mark_read(job->fs, &job->mark, &why);
+    uint64_t durable = 0;
+    enum tx_status status = txfs_steady_mark_read(job->fs, &job->mark, &durable, &why);
     if (status == TX_ECORRUPT) { /* then which commits are steady is not known: look at them all */
         job->mark = UINT64_MAX;
     }
     TX_TRY(finding(job, "undo/steady", status, &why, err));
+    TX_TRY(check_others(job, durable, err));
     TX_TRY(txfs_undo_list(job->fs, &list, err));
     const tx_lsn *lsns = (const tx_lsn *)(const void *)list.data;
     size_t count = list.size / sizeof(*lsns);

@@ -16,25 +16,12 @@ static void recovery_auto(struct recovery *recovery)
     tx_buf_release(&recovery->commits);
 }
 
-static bool concerns_files(const struct txfs *fs, struct ktm_cursor entries)
-{
-    struct ktm_change change;
-    if (fs->history_count_max > 0) {
-        return true; /* history remembers all of them */
-    }
-    while (ktm_cursor_next(&entries, &change)) {
-        if (change.rm == TXFS_RM) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static enum tx_status collect(void *arg, const struct ktm_commit_info *info, struct tx_error *err)
 {
     struct recovery *recovery = arg;
-    if (!concerns_files(recovery->fs, info->entries)) {
-        return TX_OK;
+    if (!txfs_commit_has_files(info)) {
+        return recovery->fs->history_count_max > 0 ? txfs_others_append(recovery->fs, info, err)
+                                                   : TX_OK;
     }
     TX_AUTO(txfs_unsteady) commit = {.entries = TX_BUF_INIT};
     TX_TRY(txfs_unsteady_load(info, &commit, err));

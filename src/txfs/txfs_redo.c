@@ -86,24 +86,13 @@ static enum tx_status redo_again(struct txfs *fs, const struct ktm_commit_info *
     return txfs_converge(fs, &unsteady, 1, err);
 }
 
-static bool has_files(struct ktm_cursor entries)
-{
-    struct ktm_change change;
-    while (ktm_cursor_next(&entries, &change)) {
-        if (change.rm == TXFS_RM) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static enum tx_status redo(struct txfs *fs, const struct ktm_commit_info *commit,
                            enum ktm_redo_mode mode, struct tx_error *err)
 {
     char name[TXFS_COMMIT_NAME_SIZE];
     int dir;
-    if (fs->history_count_max == 0 && !has_files(commit->entries)) {
-        return TX_OK; /* nothing of ours, and nobody to remember it for */
+    if (!txfs_commit_has_files(commit)) {
+        return fs->history_count_max > 0 ? txfs_others_append(fs, commit, err) : TX_OK;
     }
     txfs_commit_name(commit->lsn, name);
     TX_TRY(txfs_undo_make(fs, &dir, err));

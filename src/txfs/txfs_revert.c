@@ -178,10 +178,31 @@ static enum tx_status undo_all(struct txfs_revert_job *job, struct tx_error *err
     return TX_OK;
 }
 
+static bool is_other(struct txfs *fs, tx_lsn lsn)
+{
+    TX_AUTO(tx_buf) data = TX_BUF_INIT;
+    uint64_t at = 0;
+    uint64_t end;
+    uint64_t size;
+    tx_lsn found = 0;
+    if (txfs_others_load(fs, &data, &end, NULL) != TX_OK) {
+        return false;
+    }
+    for (; at < end && found != lsn; at += size) {
+        if (!txfs_others_next(&data, at, &found, &size)) {
+            return false;
+        }
+    }
+    return found == lsn;
+}
+
 static enum tx_status load(struct txfs_revert_job *job, tx_lsn lsn, struct tx_error *err)
 {
     TX_TRY(txfs_undo_dir(job->fs, &job->undo_dir, err));
     enum tx_status status = txfs_changes_read(job->fs, lsn, &job->changes, err);
+    if (status == TX_ENOTFOUND && is_other(job->fs, lsn)) {
+        return TX_OK; /* it has no files */
+    }
     if (status == TX_ENOTFOUND) {
         return tx_error_set(err, TX_ENOTFOUND, "commit %llu is not kept", (unsigned long long)lsn);
     }

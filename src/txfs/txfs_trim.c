@@ -183,7 +183,7 @@ enum tx_status txfs_trim(void *rm, tx_lsn lsn, tx_lsn oldest, struct tx_error *e
     struct trim_job job = {.fs = rm};
     TX_AUTO(tx_buf) list = TX_BUF_INIT;
     tx_lsn mark;
-    TX_TRY(txfs_steady_mark_read(job.fs, &mark, err));
+    TX_TRY(txfs_steady_mark_read(job.fs, &mark, NULL, err));
     job.lsn = lsn < oldest ? lsn : oldest;
     job.lsn = job.lsn < mark ? job.lsn : mark;
     TX_TRY(txfs_undo_list(job.fs, &list, err));

@@ -72,9 +72,9 @@ static void seal(struct tx_buf *out, struct txfs_changes_disk *disk)
     tx_fields_encode(txfs_changes_fields, disk, out->data);
 }
 
-static enum tx_status encode(struct txfs *fs, const struct ktm_commit_info *commit,
-                             const struct txfs_steps *steps, struct tx_buf *out,
-                             struct tx_error *err)
+enum tx_status txfs_changes_encode(struct txfs *fs, const struct ktm_commit_info *commit,
+                                   const struct txfs_steps *steps, struct tx_buf *out,
+                                   struct tx_error *err)
 {
     struct txfs_changes_disk disk = {
         .magic = TXFS_CHANGES_MAGIC,
@@ -125,7 +125,7 @@ enum tx_status txfs_changes_write(struct txfs *fs, const struct ktm_commit_info 
     char draft[TXFS_SLOT_PATH_SIZE];
     int dir;
     TX_TRY(txfs_undo_dir(fs, &dir, err));
-    TX_TRY(encode(fs, commit, steps, &data, err));
+    TX_TRY(txfs_changes_encode(fs, commit, steps, &data, err));
     txfs_commit_name(commit->lsn, name);
     (void)snprintf(path, sizeof(path), "%s/changes", name); /* these two fit */
     (void)snprintf(draft, sizeof(draft), "%s/changes.new", name);

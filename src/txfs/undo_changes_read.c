@@ -71,7 +71,7 @@ static enum tx_status verify(tx_lsn lsn, struct tx_buf *data, struct txfs_change
     TX_INVARIANT(tx_fields_size(txfs_changes_fields) == TXFS_CHANGES_HEAD_SIZE);
     if (!tx_fields_decode(txfs_changes_fields, disk, data->data) ||
         disk->magic != TXFS_CHANGES_MAGIC || disk->version != TXFS_CHANGES_VERSION ||
-        disk->file_size != data->size || disk->lsn != lsn) {
+        disk->file_size != data->size || (lsn != TXFS_ANY_LSN && disk->lsn != lsn)) {
         return bad(lsn, "header damaged", err);
     }
     memset(data->data + TXFS_CHANGES_HEAD_SIZE - 8, 0, 8);
@@ -132,16 +132,24 @@ static enum tx_status take_steps(const struct txfs_changes_disk *disk, struct tx
     return TX_OK;
 }
 
-enum tx_status txfs_changes_read(struct txfs *fs, tx_lsn lsn, struct txfs_changes *changes,
-                                 struct tx_error *err)
+enum tx_status txfs_changes_decode(struct tx_buf *data, tx_lsn lsn, struct txfs_changes *changes,
+                                   struct tx_error *err)
 {
-    TX_AUTO(txfs_changes) found = {.storage = TX_BUF_INIT};
+    TX_AUTO(txfs_changes) found = {.storage = *data};
     struct txfs_changes_disk disk;
-    TX_TRY(load(fs, lsn, &found.storage, err));
+    *data = (struct tx_buf)TX_BUF_INIT;
     TX_TRY(verify(lsn, &found.storage, &disk, err));
     take_info(&disk, &found.storage, &found);
     TX_TRY(take_steps(&disk, &found, err));
     *changes = found;
     found = (struct txfs_changes){.storage = TX_BUF_INIT};
     return TX_OK;
+}
+
+enum tx_status txfs_changes_read(struct txfs *fs, tx_lsn lsn, struct txfs_changes *changes,
+                                 struct tx_error *err)
+{
+    TX_AUTO(tx_buf) data = TX_BUF_INIT;
+    TX_TRY(load(fs, lsn, &data, err));
+    return txfs_changes_decode(&data, lsn, changes, err);
 }
