@@ -175,7 +175,8 @@ void crash_check_run(struct crash_run *run, enum sim_profile profile,
     check.now.run = run;
     check.now.profile = profile;
     totals->runs++;
-    for (unsigned i = 0; i < run->point_count; i++) {
+    unsigned step = limits->points_every > 0 ? limits->points_every : 1;
+    for (unsigned i = 0; i < run->point_count; i += step) {
         if (limits->violations_max != 0 && check.reports >= limits->violations_max) {
             break;
         }

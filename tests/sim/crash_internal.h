@@ -53,6 +53,7 @@ struct crash_totals {
 struct crash_limits {
     struct sim_plan plan;        /* at each point */
     struct sim_plan nested_plan; /* at each point inside a recovery */
+    unsigned points_every;       /* one point in so many; 0: all */
     uint64_t violations_max;     /* of one run, then it ends; 0: none */
     uint64_t nested_every;       /* one disk in so many is cut again inside its recovery; 0: none */
     uint64_t verify_every;       /* one in so many is read through by txstore_check; 0: none */
