@@ -5,35 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/invariant.h"
-#include "txfs/sums_format.h"
-
-#define SUMS_FIELD(member, phrase) TX_FIELD(struct txfs_sums_disk, member, phrase)
-#define SUM_FIELD(member, phrase) TX_FIELD(struct txfs_sum_disk, member, phrase)
-
-const struct tx_field txfs_sums_fields[] = {
-    SUMS_FIELD(magic, "\"TTXSUM01\""),
-    SUMS_FIELD(version, "of the format"),
-    TX_FIELD_ZERO(4),
-    SUMS_FIELD(record_count, "objects"),
-    SUMS_FIELD(file_size, "bytes of this file"),
-    SUMS_FIELD(lsn, "of the commit"),
-    SUMS_FIELD(bytes, "of all that is kept"),
-    SUMS_FIELD(seal, "XXH3-64 of the file, this field zero"),
-    TX_FIELD_END,
-};
-
-const struct tx_field txfs_sum_fields[] = {
-    SUM_FIELD(flags, "1: could not be read; 2: has names elsewhere, only its type is compared"),
-    SUM_FIELD(mode, "type and permission bits"),
-    SUM_FIELD(uid, "owner"),
-    SUM_FIELD(gid, "group"),
-    SUM_FIELD(size, "bytes of a file"),
-    SUM_FIELD(rdev, "device number of a device"),
-    SUM_FIELD(mtime_ns, "modification time, ns"),
-    SUM_FIELD(xattrs, "XXH3-64 of the block of extended attributes"),
-    SUM_FIELD(hash, "XXH3-128 of the content, or of a link's target"),
-    TX_FIELD_END,
-};
+#include "txfs/kept_walk.h"
 
 bool txfs_sum_next(struct tx_reader *reader, struct txfs_sum *sum)
 {

@@ -45,9 +45,9 @@ libtx_fs_la_SOURCES += \
 	src/txfs/publish_internal.h \
 	src/txfs/publish_steps.h \
 	src/txfs/revert.h \
-	src/txfs/saved_format.h \
-	src/txfs/sums_format.h \
+	src/txfs/kept_walk.h \
 	src/txfs/undo_changes.h \
+	src/txfs/undo_formats.h \
 	src/txfs/unsteady.h \
 	src/txfs/converge.c \
 	src/txfs/converge_audit.c \
@@ -87,4 +87,5 @@ libtx_fs_la_SOURCES += \
 	src/txfs/txfs_trim.c \
 	src/txfs/undo_changes.c \
 	src/txfs/undo_changes_read.c \
+	src/txfs/undo_formats.c \
 	src/txfs/undo_others.c

@@ -348,13 +348,19 @@ bool txfs_others_next(const struct tx_buf *data, uint64_t at, tx_lsn *lsn, uint6
 
 /* --- Steady point and sums (steady_mark.c, sums.c) --- */
 
-/* `others_size` (may be NULL): so many bytes of undo/others are durable. */
-enum tx_status txfs_steady_mark_read(struct txfs *fs, tx_lsn *lsn, uint64_t *others_size,
-                                     struct tx_error *err) TX_CHECKED;
-enum tx_status txfs_steady_mark_write(struct txfs *fs, tx_lsn lsn, uint64_t others_size,
-                                      struct tx_error *err) TX_CHECKED;
+struct txfs_mark {
+    tx_lsn lsn;           /* commits below are steady */
+    tx_lsn sums_lsn;      /* of these, those from here on have sums */
+    uint64_t others_size; /* so many bytes of undo/others are durable */
+};
+/* All zero when nothing was ever steady. Errors: TX_ECORRUPT. */
+enum tx_status txfs_mark_read(struct txfs *fs, struct txfs_mark *mark,
+                              struct tx_error *err) TX_CHECKED;
+/* Durability: on return the new mark is durable. */
+enum tx_status txfs_mark_write(struct txfs *fs, const struct txfs_mark *mark,
+                               struct tx_error *err) TX_CHECKED;
 
-/* Write undo/<L>/sums over everything else in that directory. *bytes: what is kept there. */
+/* Write undo/<L>/sums over everything else in that directory. */
 enum tx_status txfs_sums_write(struct txfs *fs, tx_lsn lsn, struct tx_error *err) TX_CHECKED;
 /* Bytes kept, as `sums` says; 0 when there is none. */
 enum tx_status txfs_sums_bytes(struct txfs *fs, tx_lsn lsn, uint64_t *bytes,

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "txfs/saved_format.h"
+#include "txfs/undo_formats.h"
 
 /* A range of the file whose old bytes go away: what the entry writes, and what it cuts off. Bytes
  * that the file does not have are not saved. */

@@ -3,29 +3,7 @@
 #include <string.h>
 
 #include "base/invariant.h"
-#include "txfs/saved_format.h"
-
-#define SAVED_FIELD(member, phrase) TX_FIELD(struct txfs_saved_disk, member, phrase)
-
-const struct tx_field txfs_saved_fields[] = {
-    SAVED_FIELD(magic, "\"TSAVED01\""),
-    SAVED_FIELD(version, "of the format"),
-    SAVED_FIELD(mask, "which attributes the entry changes (enum txfs_entry_mask)"),
-    SAVED_FIELD(mode, "type and permission bits before"),
-    SAVED_FIELD(uid, "owner before"),
-    SAVED_FIELD(gid, "group before"),
-    TX_FIELD_ZERO(4),
-    SAVED_FIELD(dev, "device number of the object"),
-    SAVED_FIELD(ino, "inode number of the object"),
-    SAVED_FIELD(size, "bytes before"),
-    SAVED_FIELD(atime_ns, "access time before, ns"),
-    SAVED_FIELD(mtime_ns, "modification time before, ns"),
-    SAVED_FIELD(xattrs_size, "bytes of the block of extended attributes"),
-    SAVED_FIELD(extent_count, "ranges of old bytes"),
-    SAVED_FIELD(file_size, "bytes of this record"),
-    SAVED_FIELD(seal, "XXH3-64 of the record, this field zero"),
-    TX_FIELD_END,
-};
+#include "txfs/undo_formats.h"
 
 void txfs_saved_release(struct txfs_saved *saved)
 {

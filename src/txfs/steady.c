@@ -18,11 +18,11 @@ enum tx_status txfs_open_steady(void *rm, tx_lsn *steady_lsn, uint8_t token[KTM_
                                 struct tx_error *err)
 {
     struct txfs *fs = rm;
-    tx_lsn lsn;
-    TX_TRY(txfs_steady_mark_read(fs, &lsn, NULL, err));
-    *steady_lsn = lsn;
+    struct txfs_mark mark;
+    TX_TRY(txfs_mark_read(fs, &mark, err));
+    *steady_lsn = mark.lsn;
     memset(token, 0, KTM_TOKEN_SIZE);
-    tx_put64(token, lsn);
+    tx_put64(token, mark.lsn);
     return TX_OK;
 }
 
@@ -163,18 +163,22 @@ static enum tx_status sync_all(struct txfs *fs, struct tx_error *err)
     return result < 0 ? tx_error_os(err, -result, "sync the file system of the tree") : TX_OK;
 }
 
-/* Sums of the kept commits that become steady now, as far as history will keep them. */
-static enum tx_status write_sums(struct txfs *fs, const tx_lsn *lsns, size_t count,
-                                 struct tx_error *err)
+/* Sums of the commits that become steady now, as far as history will keep them. */
+static enum tx_status write_sums(struct txfs *fs, const tx_lsn *lsns, size_t count, tx_lsn lsn,
+                                 struct txfs_mark *mark, struct tx_error *err)
 {
     size_t first = count > fs->history_count_max ? count - fs->history_count_max : 0;
+    if (first > 0 || fs->history_count_max == 0) {
+        mark->sums_lsn = first < count ? lsns[first] : lsn;
+    }
     for (size_t i = first; i < count; i++) {
         TX_TRY(txfs_sums_write(fs, lsns[i], err));
     }
     return TX_OK;
 }
 
-static enum tx_status make_durable(struct txfs *fs, tx_lsn mark, tx_lsn lsn, struct tx_error *err)
+static enum tx_status make_durable(struct txfs *fs, struct txfs_mark *mark, tx_lsn lsn,
+                                   struct tx_error *err)
 {
     TX_AUTO(tx_buf) list = TX_BUF_INIT;
     const struct txfs_touched *touched = &fs->publisher->touched;
@@ -185,11 +189,11 @@ static enum tx_status make_durable(struct txfs *fs, tx_lsn mark, tx_lsn lsn, str
         end--;
     }
     size_t start = end;
-    while (start > 0 && lsns[start - 1] >= mark) {
+    while (start > 0 && lsns[start - 1] >= mark->lsn) {
         start--;
     }
-    TX_TRY(write_sums(fs, lsns + start, end - start, err));
-    bool known = !touched->too_many && touched->from == mark && touched->to == lsn;
+    TX_TRY(write_sums(fs, lsns + start, end - start, lsn, mark, err));
+    bool known = !touched->too_many && touched->from == mark->lsn && touched->to == lsn;
     if (!known || end - start > STEADY_COMMITS_MAX) {
         return sync_all(fs, err);
     }
@@ -198,12 +202,13 @@ static enum tx_status make_durable(struct txfs *fs, tx_lsn mark, tx_lsn lsn, str
 }
 
 /* The mark names the size that `others` is about to have: what is longer is good too. */
-static enum tx_status move_mark(struct txfs *fs, tx_lsn lsn, struct tx_error *err)
+static enum tx_status move_mark(struct txfs *fs, struct txfs_mark *mark, tx_lsn lsn,
+                                struct tx_error *err)
 {
     TX_AUTO(tx_buf) fresh = TX_BUF_INIT;
-    uint64_t size;
-    TX_TRY(txfs_others_plan(fs, &size, &fresh, err));
-    TX_TRY(txfs_steady_mark_write(fs, lsn, size, err));
+    TX_TRY(txfs_others_plan(fs, &mark->others_size, &fresh, err));
+    mark->lsn = lsn;
+    TX_TRY(txfs_mark_write(fs, mark, err));
     return fresh.size > 0 ? txfs_others_replace(fs, &fresh, err) : TX_OK;
 }
 
@@ -211,16 +216,16 @@ enum tx_status txfs_steady(void *rm, tx_lsn lsn, const uint8_t token[KTM_TOKEN_S
                            struct tx_error *err)
 {
     struct txfs *fs = rm;
-    tx_lsn mark;
+    struct txfs_mark mark;
     (void)token; /* files have no state but the tree */
-    TX_TRY(txfs_steady_mark_read(fs, &mark, NULL, err));
+    TX_TRY(txfs_mark_read(fs, &mark, err));
     const struct txfs_touched *touched = &fs->publisher->touched;
-    if (mark >= lsn && !touched->too_many && touched->count == 0) {
+    if (mark.lsn >= lsn && !touched->too_many && touched->count == 0) {
         return TX_OK;
     }
-    TX_TRY(make_durable(fs, mark, lsn, err));
-    if (lsn > mark) {
-        TX_TRY(move_mark(fs, lsn, err));
+    TX_TRY(make_durable(fs, &mark, lsn, err));
+    if (lsn > mark.lsn) {
+        TX_TRY(move_mark(fs, &mark, lsn, err));
     }
     txfs_touched_clear(fs);
     return TX_OK;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "txfs/sums_format.h"
+#include "txfs/kept_walk.h"
 
 static enum tx_status encode(tx_lsn lsn, const struct txfs_kept *kept, struct tx_buf *out,
                              struct tx_error *err)

@@ -10,7 +10,7 @@ struct check_job {
     txfs_fault_fn *fn;
     void *arg;
     uint64_t faults;
-    tx_lsn mark;
+    struct txfs_mark mark;
 };
 
 static void found(void *arg, const char *file, uint64_t offset, const char *text)
@@ -52,21 +52,19 @@ static bool has_file(struct check_job *job, tx_lsn lsn, const char *name)
            job->fs->io->ops->stat(job->fs->io, dir, path, &stat) == 0;
 }
 
-/* A commit that is not steady may be anything a crash leaves; recovery has yet to see it. `wanted`:
- * history is to keep it, so it has to have sums. */
-static enum tx_status check_commit(struct check_job *job, tx_lsn lsn, bool wanted,
-                                   struct tx_error *err)
+/* A commit that is not steady may be anything a crash leaves; recovery has yet to see it. */
+static enum tx_status check_commit(struct check_job *job, tx_lsn lsn, struct tx_error *err)
 {
     TX_AUTO(txfs_changes) changes = {.storage = TX_BUF_INIT};
     struct tx_error why = {.status = TX_OK};
     char file[TXFS_SLOT_PATH_SIZE];
-    if (lsn >= job->mark || !has_file(job, lsn, "changes")) {
+    if (lsn >= job->mark.lsn || !has_file(job, lsn, "changes")) {
         return TX_OK;
     }
     (void)snprintf(file, sizeof(file), "undo/%016llx/changes", (unsigned long long)lsn); /* fits */
     enum tx_status status = txfs_changes_read(job->fs, lsn, &changes, &why);
     TX_TRY(finding(job, file, status, &why, err));
-    if (!wanted && !has_file(job, lsn, "sums")) {
+    if (lsn < job->mark.sums_lsn && !has_file(job, lsn, "sums")) {
         return TX_OK;
     }
     (void)snprintf(file, sizeof(file), "undo/%016llx/sums", (unsigned long long)lsn); /* fits */
@@ -92,18 +90,17 @@ static enum tx_status check_undo(struct check_job *job, struct tx_error *err)
 {
     TX_AUTO(tx_buf) list = TX_BUF_INIT;
     struct tx_error why = {.status = TX_OK};
-    uint64_t durable = 0;
-    enum tx_status status = txfs_steady_mark_read(job->fs, &job->mark, &durable, &why);
+    enum tx_status status = txfs_mark_read(job->fs, &job->mark, &why);
     if (status == TX_ECORRUPT) { /* then which commits are steady is not known: look at them all */
-        job->mark = UINT64_MAX;
+        job->mark = (struct txfs_mark){.lsn = UINT64_MAX, .sums_lsn = UINT64_MAX};
     }
     TX_TRY(finding(job, "undo/steady", status, &why, err));
-    TX_TRY(check_others(job, durable, err));
+    TX_TRY(check_others(job, job->mark.others_size, err));
     TX_TRY(txfs_undo_list(job->fs, &list, err));
     const tx_lsn *lsns = (const tx_lsn *)(const void *)list.data;
     size_t count = list.size / sizeof(*lsns);
     for (size_t i = 0; i < count; i++) {
-        TX_TRY(check_commit(job, lsns[i], count - i <= job->fs->history_count_max, err));
+        TX_TRY(check_commit(job, lsns[i], err));
     }
     return TX_OK;
 }

@@ -15,7 +15,7 @@ struct history_item {
 
 struct history {
     struct txfs *fs;
-    tx_lsn mark;
+    struct txfs_mark mark;
     struct tx_buf others; /* undo/others, read */
     struct tx_buf lsns;   /* directories */
     struct tx_buf items;  /* struct history_item, by LSN */
@@ -65,7 +65,8 @@ static enum tx_status read_known(const struct history *history, const struct his
 {
     enum tx_status status = read_item(history, item, changes, err);
     *known = status == TX_OK;
-    bool unknown = status == TX_ENOTFOUND || (status == TX_ECORRUPT && item->lsn >= history->mark);
+    bool unknown =
+        status == TX_ENOTFOUND || (status == TX_ECORRUPT && item->lsn >= history->mark.lsn);
     return unknown ? TX_OK : status;
 }
 
@@ -88,7 +89,7 @@ static enum tx_status find_first(const struct history *history, size_t *first, s
 static enum tx_status load(struct history *history, struct tx_error *err)
 {
     uint64_t end;
-    TX_TRY(txfs_steady_mark_read(history->fs, &history->mark, NULL, err));
+    TX_TRY(txfs_mark_read(history->fs, &history->mark, err));
     TX_TRY(txfs_others_load(history->fs, &history->others, &end, err));
     TX_TRY(txfs_undo_list(history->fs, &history->lsns, err));
     return merge(history, end, err);

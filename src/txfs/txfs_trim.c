@@ -182,10 +182,10 @@ enum tx_status txfs_trim(void *rm, tx_lsn lsn, tx_lsn oldest, struct tx_error *e
 {
     struct trim_job job = {.fs = rm};
     TX_AUTO(tx_buf) list = TX_BUF_INIT;
-    tx_lsn mark;
-    TX_TRY(txfs_steady_mark_read(job.fs, &mark, NULL, err));
+    struct txfs_mark mark;
+    TX_TRY(txfs_mark_read(job.fs, &mark, err));
     job.lsn = lsn < oldest ? lsn : oldest;
-    job.lsn = job.lsn < mark ? job.lsn : mark;
+    job.lsn = job.lsn < mark.lsn ? job.lsn : mark.lsn;
     TX_TRY(txfs_undo_list(job.fs, &list, err));
     if (list.size == 0) {
         return TX_OK;

@@ -6,28 +6,7 @@
 #include "base/invariant.h"
 #include "txfs/undo_changes.h"
 
-#define CHANGES_FIELD(member, phrase) TX_FIELD(struct txfs_changes_disk, member, phrase)
 #define CHANGES_SIZE_MAX (1u << 30)
-
-const struct tx_field txfs_changes_fields[] = {
-    CHANGES_FIELD(magic, "\"TTXCHG01\""),
-    CHANGES_FIELD(version, "of the format"),
-    CHANGES_FIELD(description_size, "bytes of description that follow"),
-    CHANGES_FIELD(file_size, "bytes of this file"),
-    CHANGES_FIELD(lsn, "of the commit"),
-    CHANGES_FIELD(next_lsn, "of the record after it"),
-    CHANGES_FIELD(epoch, "of the transaction's id"),
-    CHANGES_FIELD(sequence, "of the transaction's id"),
-    CHANGES_FIELD(snapshot_lsn, "that the transaction read"),
-    CHANGES_FIELD(time_ns, "of the commit, realtime, ns"),
-    CHANGES_FIELD(entry_count, "entries of all resource managers"),
-    CHANGES_FIELD(boot_id, "of the system run that wrote it"),
-    CHANGES_FIELD(entries_size, "bytes of entries, at the end"),
-    CHANGES_FIELD(step_count, "steps after the description: u32 entry, u32 flags, u64 inode"),
-    TX_FIELD_ZERO(4),
-    CHANGES_FIELD(seal, "XXH3-64 of the file, this field zero"),
-    TX_FIELD_END,
-};
 
 void txfs_changes_release(struct txfs_changes *changes)
 {
