@@ -61,6 +61,32 @@ Test(txreg_check, finds_a_flipped_bit_in_any_byte)
     cr_assert_eq(reg_faults(&world), 0);
 }
 
+/* A whole page that is not the one referred to: a write that was lost, or went astray. */
+Test(txreg_check, finds_another_version_of_a_page)
+{
+    TX_AUTO(reg_world) world;
+    TX_AUTO(reg_place) place;
+    uint8_t token[KTM_TOKEN_SIZE];
+    uint8_t page[REG_PAGE_SIZE];
+    struct reg_state state;
+    reg_world_init(&world, NULL);
+    reg_place_boot(&place, &world);
+    fill_place(&place);
+    ktm_published_token(place.tm, TXREG_RM, token);
+    ok(reg_state_decode(&state, token, ERR));
+    reg_place_auto(&place);
+    int fd = openat(world.temp.fd, REG_IMAGE_PATH, O_RDWR);
+    off_t at = (off_t)state.root_page * REG_PAGE_SIZE;
+    cr_assert(fd >= 0 && pread(fd, page, sizeof(page), at) == (ssize_t)sizeof(page));
+    page[REG_AT_LSN] ^= 1;
+    tx_put64(page, reg_page_seal(page, state.root_page));
+    cr_assert_null(reg_page_fault(page, state.root_page));
+    cr_assert_eq(pwrite(fd, page, sizeof(page), at), (ssize_t)sizeof(page));
+    cr_assert_gt(count_faults(&world), 0);
+    fails(TX_ECORRUPT, reg_place_try_boot(&place, &world));
+    (void)close(fd);
+}
+
 Test(txreg_check, finds_a_cut_file)
 {
     TX_AUTO(reg_world) world;

@@ -2,6 +2,8 @@
 /* Who conflicts with whom: two transactions over one state, in either order of commits. */
 #include "reg_fixture.h"
 
+#include <stdio.h>
+
 typedef void work_fn(struct ktm_txn *txn);
 
 static void nothing(struct ktm_txn *txn)
@@ -222,6 +224,33 @@ Test(txreg_conflict, message_names_the_object)
     (void)reg_commit(a);
     fails(TX_ECONFLICT, ktm_commit(b, NULL, ERR));
     cr_assert_not_null(strstr(reg_err.text, "top\\key"), "%s", reg_err.text);
+}
+
+/* When the table has forgotten everything, revisions still tell. */
+Test(txreg_conflict, a_conflict_is_found_after_any_number_of_commits)
+{
+    TX_AUTO(reg_world) world;
+    TX_AUTO(reg_place) place;
+    char name[32];
+    reg_world_init(&world, NULL);
+    reg_place_boot(&place, &world);
+    make_state(&place);
+    struct ktm_txn *late = reg_begin(&place, 0);
+    struct ktm_txn *fine = reg_begin(&place, 0);
+    set_x(late);
+    set_y(fine);
+    struct ktm_txn *txn = reg_begin(&place, 0);
+    set_x(txn);
+    (void)reg_commit(txn);
+    txn = reg_begin(&place, 0);
+    for (unsigned i = 0; i < 8 * REG_CONFLICTS; i++) {
+        (void)snprintf(name, sizeof(name), "v%u", i);
+        ok(txreg_set_u32(txn, "other", name, i, ERR));
+    }
+    (void)reg_commit(txn);
+    ok(ktm_checkpoint(place.tm, ERR));
+    fails(TX_ECONFLICT, ktm_commit(late, NULL, ERR));
+    (void)reg_commit(fine);
 }
 
 /* Write skew: each reads what the other writes. */

@@ -377,6 +377,31 @@ Test(txreg_image, image_older_than_the_log_is_refused)
     cr_assert_not_null(strstr(reg_err.text, "registry"), "%s", reg_err.text);
 }
 
+/* One commit per opening, as a script of commands does: the root slot hands free pages on. */
+Test(txreg_image, reopening_does_not_lose_free_pages)
+{
+    TX_AUTO(reg_world) world;
+    TX_AUTO(reg_place) place = {NULL};
+    struct stat stat;
+    off_t early = 0;
+    char name[32];
+    reg_world_init(&world, NULL);
+    for (unsigned i = 0; i < 60; i++) {
+        reg_place_boot(&place, &world);
+        struct ktm_txn *txn = reg_begin(&place, 0);
+        for (unsigned j = 0; j < 50; j++) {
+            (void)snprintf(name, sizeof(name), "v%u", j);
+            reg_put(txn, "", name, "some text that has to be written again and again");
+        }
+        (void)reg_commit(txn);
+        ok(ktm_checkpoint(place.tm, ERR));
+        reg_place_auto(&place);
+        cr_assert_eq(fstatat(world.temp.fd, REG_IMAGE_PATH, &stat, 0), 0);
+        early = i == 10 ? stat.st_size : early;
+    }
+    cr_assert_leq(stat.st_size, early + 4 * REG_PAGE_SIZE);
+}
+
 /* Torn free pages are blanked by the first redo after a crash, and lost ones are found again. */
 Test(txreg_image, recovery_mends_and_finds_free_pages)
 {
