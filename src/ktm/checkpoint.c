@@ -104,7 +104,7 @@ static enum tx_status checkpoint_held(struct ktm *tm, enum ktm_trim trim, uint64
                                       struct tx_error *err)
 {
     struct ktm_published state;
-    TX_TRY(ktm_publish_held(tm, err));
+    TX_TRY(ktm_publish_held(tm, NULL, err));
     ktm_published_read(tm, &state);
     TX_TRY(steady_all(tm, &state, err));
     TX_TRY(trim_all(tm, &state, trim, err));

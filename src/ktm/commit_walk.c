@@ -14,7 +14,7 @@ void ktm_logged_release(struct ktm_logged *logged)
     tx_buf_release(&logged->prepared);
 }
 
-static void info_fill(struct ktm_logged *logged, int64_t time_ns)
+void ktm_logged_info(struct ktm_logged *logged, int64_t time_ns)
 {
     const struct ktm_record *record = &logged->record;
     struct ktm_commit_info *info = &logged->info;
@@ -63,7 +63,7 @@ static enum tx_status payload_decode(struct ktm *tm, struct ktm_logged *logged,
     switch (logged->at.kind) {
     case KTM_COMMIT:
         TX_TRY(ktm_record_decode(payload->data, payload->size, &logged->record, err));
-        info_fill(logged, logged->record.header.time_ns);
+        ktm_logged_info(logged, logged->record.header.time_ns);
         break;
     case KTM_PREPARE:
         TX_TRY(ktm_record_decode(payload->data, payload->size, &logged->record, err));
@@ -72,7 +72,7 @@ static enum tx_status payload_decode(struct ktm *tm, struct ktm_logged *logged,
         TX_TRY(ktm_decision_decode(payload->data, payload->size, &logged->decision, err));
         if (logged->decision.outcome == KTM_DECIDE_COMMIT) {
             TX_TRY(prepare_read(tm, logged, err));
-            info_fill(logged, logged->decision.time_ns);
+            ktm_logged_info(logged, logged->decision.time_ns);
         }
         break;
     case KTM_KIND_EPOCH:

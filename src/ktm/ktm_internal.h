@@ -212,6 +212,8 @@ static inline void ktm_logged_auto(struct ktm_logged *logged)
 {
     ktm_logged_release(logged);
 }
+/* Fill `info` from `record` and `at`. */
+void ktm_logged_info(struct ktm_logged *logged, int64_t time_ns);
 /* Read and verify the record at `lsn`. Errors: TX_ENOTFOUND at the end of the log. */
 enum tx_status ktm_log_read(struct ktm *tm, tx_lsn lsn, struct ktm_logged *logged,
                             struct tx_error *err) TX_CHECKED;
@@ -222,10 +224,14 @@ enum tx_status ktm_log_walk(struct ktm *tm, tx_lsn from, tx_lsn upto, ktm_logged
                             struct tx_error *err) TX_CHECKED;
 
 /* --- publish.c --- */
-/* Return when everything before `upto` (durable) is published; do it, or wait for who does. */
-enum tx_status ktm_publish(struct ktm *tm, tx_lsn upto, struct tx_error *err) TX_CHECKED;
+/* Return when everything before `upto` (durable) is published; do it, or wait for who does. `own`:
+ * a record that the caller has in memory as it is in the log, so that it need not be read, which
+ * would need memory after the force; NULL: none. */
+enum tx_status ktm_publish(struct ktm *tm, tx_lsn upto, const struct ktm_logged *own,
+                           struct tx_error *err) TX_CHECKED;
 /* Publish all that is durable. The caller holds the publish lock. */
-enum tx_status ktm_publish_held(struct ktm *tm, struct tx_error *err) TX_CHECKED;
+enum tx_status ktm_publish_held(struct ktm *tm, const struct ktm_logged *own,
+                                struct tx_error *err) TX_CHECKED;
 /* Give the publish lock back and wake those who waited for what was published under it. */
 void ktm_publish_unlock(struct ktm *tm);
 /* As far as that is possible without waiting; a failure is left to who depends on it. */
@@ -283,6 +289,7 @@ struct ktm_run {
     bool needs_barrier;
     bool reserved;
     struct ktm_conflict conflict;
+    struct ktm_header header; /* of the record */
     tx_lsn lsn;
     tx_lsn next_lsn;
 };

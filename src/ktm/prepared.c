@@ -24,7 +24,7 @@ static enum tx_status prepare_steps(struct ktm_run *run, struct tx_error *err)
     TX_TRY(ktm_run_force(run, err));
     /* A PREPARE has no effects to carry out; this only retires `changes`. A failure is met again by
      * whoever decides. */
-    TX_IGNORE(ktm_publish(run->tm, run->next_lsn, NULL));
+    TX_IGNORE(ktm_publish(run->tm, run->next_lsn, NULL, NULL));
     return TX_OK;
 }
 

@@ -74,10 +74,16 @@ static enum tx_status publish_record(struct ktm *tm, const struct ktm_logged *lo
     return logged->has_effects ? redo_all(tm, &logged->info, state, err) : TX_OK;
 }
 
-static enum tx_status publish_next(struct ktm *tm, struct ktm_logged *logged,
-                                   struct ktm_published *state, struct tx_error *err)
+/* `own`: a record that the caller has in memory, or NULL; `buffer`: for the others. */
+static enum tx_status publish_next(struct ktm *tm, const struct ktm_logged *own,
+                                   struct ktm_logged *buffer, struct ktm_published *state,
+                                   struct tx_error *err)
 {
-    TX_TRY(ktm_log_read(tm, state->lsn, logged, err));
+    const struct ktm_logged *logged = own;
+    if (!own || own->at.lsn != state->lsn) {
+        TX_TRY(ktm_log_read(tm, state->lsn, buffer, err));
+        logged = buffer;
+    }
     /* Readers that find something changed must already see that a commit may have done it. */
     if (atomic_load(&tm->shared->decided) < logged->at.next_lsn) {
         atomic_store(&tm->shared->decided, logged->at.next_lsn);
@@ -89,9 +95,9 @@ static enum tx_status publish_next(struct ktm *tm, struct ktm_logged *logged,
     return TX_OK;
 }
 
-enum tx_status ktm_publish_held(struct ktm *tm, struct tx_error *err)
+enum tx_status ktm_publish_held(struct ktm *tm, const struct ktm_logged *own, struct tx_error *err)
 {
-    TX_AUTO(ktm_logged) logged = KTM_LOGGED_INIT;
+    TX_AUTO(ktm_logged) buffer = KTM_LOGGED_INIT;
     struct ktm_published state;
     struct txlog_info info;
     ktm_published_read(tm, &state);
@@ -103,7 +109,7 @@ enum tx_status ktm_publish_held(struct ktm *tm, struct tx_error *err)
         if (info.poisoned) {
             return tx_error_set(err, TX_EPOISONED, "store met a write error; reopen it");
         }
-        enum tx_status status = publish_next(tm, &logged, &state, err);
+        enum tx_status status = publish_next(tm, own, &buffer, &state, err);
         if (status != TX_OK) {
             if (!ktm_may_pass(status)) {
                 txlog_poison(tm->log); /* recovery finishes it */
@@ -126,18 +132,20 @@ void ktm_publish_unlock(struct ktm *tm)
 }
 
 /* Publish unless somebody else does; *taken says who. */
-static enum tx_status publish_or_not(struct ktm *tm, bool *taken, struct tx_error *err)
+static enum tx_status publish_or_not(struct ktm *tm, const struct ktm_logged *own, bool *taken,
+                                     struct tx_error *err)
 {
     TX_TRY(txio_pair_trylock(&tm->publish, taken, err));
     if (!*taken) {
         return TX_OK;
     }
-    enum tx_status status = ktm_publish_held(tm, err);
+    enum tx_status status = ktm_publish_held(tm, own, err);
     ktm_publish_unlock(tm);
     return status;
 }
 
-enum tx_status ktm_publish(struct ktm *tm, tx_lsn upto, struct tx_error *err)
+enum tx_status ktm_publish(struct ktm *tm, tx_lsn upto, const struct ktm_logged *own,
+                           struct tx_error *err)
 {
     struct ktm_shared *shared = tm->shared;
     for (;;) {
@@ -146,7 +154,7 @@ enum tx_status ktm_publish(struct ktm *tm, tx_lsn upto, struct tx_error *err)
             return TX_OK;
         }
         bool taken = false;
-        TX_TRY(publish_or_not(tm, &taken, err));
+        TX_TRY(publish_or_not(tm, own, &taken, err));
         if (!taken) {
             atomic_fetch_add(&shared->publish_waiters, 1);
             (void)tm->io->ops->wait(tm->io, &shared->publish_word, word, KTM_RECHECK_NS);
@@ -164,7 +172,7 @@ void ktm_publish_try(struct ktm *tm)
     txlog_get_info(tm->log, &info);
     if (!tm->read_only && ktm_published(tm) < info.durable_lsn) {
         /* Whoever needs it published meets the same failure and reports it. */
-        TX_IGNORE(publish_or_not(tm, &taken, NULL));
+        TX_IGNORE(publish_or_not(tm, NULL, &taken, NULL));
     }
 }
 
@@ -178,5 +186,5 @@ enum tx_status ktm_settle(struct ktm *tm, struct tx_error *err)
         return tx_error_set(err, TX_EPOISONED, "force the log failed; reopen the store");
     }
     TX_TRY(status);
-    return ktm_publish(tm, info.append_lsn, err);
+    return ktm_publish(tm, info.append_lsn, NULL, err);
 }

@@ -35,7 +35,7 @@ static enum tx_status head_encode(struct ktm_run *run, struct tx_error *err)
     const struct ktm_txn *txn = run->txn;
     uint32_t key_count;
     TX_TRY(keys_encode(run, &keys, &key_count, err));
-    struct ktm_header header = {
+    run->header = (struct ktm_header){
         .flags = ktm_header_flags_of(txn),
         .epoch = txn->id.epoch,
         .sequence = txn->id.sequence,
@@ -47,7 +47,7 @@ static enum tx_status head_encode(struct ktm_run *run, struct tx_error *err)
         .key_count = key_count,
     };
     tx_buf_clear(&run->head);
-    TX_TRY(ktm_header_encode(&header, txn->description, &run->head, err));
+    TX_TRY(ktm_header_encode(&run->header, txn->description, &run->head, err));
     return tx_buf_append(&run->head, keys.data, keys.size, err);
 }
 
@@ -145,11 +145,31 @@ enum tx_status ktm_run_force(struct ktm_run *run, struct tx_error *err)
     return TX_EOUTCOME;
 }
 
+/* A COMMIT as ktm_log_read would deliver it. */
+static void own_record(const struct ktm_run *run, struct ktm_logged *own)
+{
+    own->at = (struct txlog_record){.lsn = run->lsn, .next_lsn = run->next_lsn};
+    own->kind = KTM_COMMIT;
+    own->record = (struct ktm_record){
+        .header = run->header,
+        .id = run->id,
+        .description = run->txn->description,
+        .entries = run->entries,
+    };
+    own->record.header.description_size = (uint16_t)strlen(run->txn->description);
+    ktm_logged_info(own, run->header.time_ns);
+}
+
 enum tx_status ktm_run_publish(struct ktm_run *run, struct tx_error *err)
 {
     struct tx_error cause = {.text = ""};
+    struct ktm_logged own = KTM_LOGGED_INIT; /* points into the run: nothing to release */
+    bool has_own = run->kind == KTM_COMMIT;
+    if (has_own) {
+        own_record(run, &own);
+    }
     /* Crash here: whoever looks next, another process or recovery, finishes the publishing. */
-    if (ktm_publish(run->tm, run->next_lsn, &cause) == TX_OK) {
+    if (ktm_publish(run->tm, run->next_lsn, has_own ? &own : NULL, &cause) == TX_OK) {
         return TX_OK;
     }
     return tx_error_set(err, TX_EPENDING, "committed at LSN %" PRIu64 ", not yet carried out: %s",

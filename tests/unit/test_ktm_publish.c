@@ -221,7 +221,7 @@ Test(ktm_publish, reader_that_is_overtaken_by_a_trim_is_told)
 
 Test(ktm_publish, what_is_not_durable_cannot_be_waited_for)
 {
-    fails(TX_EMISUSE, ktm_publish(handle.tm, ktm_published(handle.tm) + 4096, ERR));
+    fails(TX_EMISUSE, ktm_publish(handle.tm, ktm_published(handle.tm) + 4096, NULL, ERR));
 }
 
 Test(ktm_publish, redo_is_for_who_has_entries_or_wants_every_commit)
