@@ -85,20 +85,36 @@ static void settle_files(struct txctl_changes *changes)
     size_t depth = 0;
     for (size_t i = 0; i < changes->file_count; i++) {
         const char *path = files[i].entry.path;
-        bool dropped = i + 1 < changes->file_count && strcmp(path, files[i + 1].entry.path) == 0;
+        bool last = i + 1 == changes->file_count || strcmp(path, files[i + 1].entry.path) != 0;
         while (depth > 0 && !is_below(path, above[depth - 1]->entry.path) &&
                strcmp(path, above[depth - 1]->entry.path) != 0) {
             depth--;
         }
-        for (size_t d = 0; d < depth && !dropped; d++) {
-            dropped = above[d]->order > files[i].order;
+        for (size_t d = 0; d < depth && last && !files[i].ended_by; d++) {
+            bool same = strcmp(path, above[d]->entry.path) == 0;
+            files[i].ended_by = !same && above[d]->order > files[i].order ? above[d] : NULL;
         }
-        files[i].letter = dropped ? 0 : file_letter(&files[i].entry);
+        files[i].letter = last && !files[i].ended_by ? file_letter(&files[i].entry) : 0;
         if (puts_another_object(&files[i].entry)) {
             above[depth++] = &files[i];
         }
     }
     free(above);
+}
+
+/* What stood below something that is removed is removed with it, and shown. */
+static void show_removed(struct txctl_changes *changes)
+{
+    for (size_t i = 0; i < changes->file_count; i++) {
+        struct txctl_file_change *file = &changes->files[i];
+        const struct txctl_file_change *by = file->ended_by;
+        char letter = by && !by->moved_away ? file_letter(&by->entry) : 0;
+        if (file->entry.existed && (letter == 'D' || letter == 'T')) {
+            file->letter = 'D';
+            file->entry.kind = TXFS_CHANGE_ABSENT;
+            file->entry.target = NULL;
+        }
+    }
 }
 
 static int compare_to_path(const void *key, const void *element)
@@ -126,6 +142,7 @@ static void join_renames(struct txctl_changes *changes)
         for (; source < changes->files + changes->file_count &&
                strcmp(source->entry.path, from) == 0; source++) {
             source->letter = source->letter == 'D' ? 0 : source->letter;
+            source->moved_away = true;
         }
     }
 }
@@ -187,6 +204,7 @@ static enum tx_status add_entry(struct txctl_changes *changes, const struct ktm_
     if (change->rm == TXFS_RM) {
         changes->files = one_more(changes->files, changes->file_count, sizeof *changes->files);
         struct txctl_file_change *file = &changes->files[changes->file_count];
+        *file = (struct txctl_file_change){0};
         TRY(txfs_change_decode(change, &file->entry, err));
         file->order = changes->file_count++;
     } else if (change->rm == TXREG_RM) {
@@ -211,6 +229,7 @@ enum tx_status txctl_changes_read(struct ktm_cursor entries, struct txctl_change
     }
     settle_files(changes);
     join_renames(changes);
+    show_removed(changes);
     settle_values(changes);
     return TX_OK;
 }

@@ -12,6 +12,8 @@ struct txctl_file_change {
     struct txfs_change entry;
     size_t order; /* place in the change set */
     char letter;  /* A added, M modified, D deleted, R renamed, T another type, 0 dropped */
+    const struct txctl_file_change *ended_by; /* a later one, above it; NULL: none */
+    bool moved_away; /* what was here has another path now */
 };
 
 struct txctl_reg_change {

@@ -72,6 +72,34 @@ code 2 "no id at all" txctl commit
 id=$(txctl begin)
 code 77 "commit of nothing" txctl commit "$id"
 id=$(txctl begin)
+fed $'mkdir -p full/inner\ntouch full/inner/x full/y' txctl exec -
+id=$(txctl begin)
+txctl --tx "$id" exec - <<'END'
+mkdir new/inner
+touch new/inner/x new/y
+rm -r new
+mkdir gone
+touch gone/x
+rm -r gone
+touch full/inner/x full/z
+rm -r full
+reg set A value sz once
+reg set A value sz twice
+END
+is "what later changes undid is not shown" "$(txctl diff "$id")" 'D full/
+D full/inner/
+D full/inner/x
+D full/y
+D new/
+- [A] value = REG_SZ new
++ [A] value = REG_SZ twice'
+txctl rollback "$id"
+id=$(txctl begin)
+fed $'touch full/y\nmv full moved' txctl --tx "$id" exec -
+is "what moved is shown where it is now" "$(txctl diff "$id")" 'R full -> moved
+M moved/y'
+txctl rollback "$id"
+id=$(txctl begin)
 txctl --tx "$id" mkdir never
 code 0 "rollback" txctl rollback "$id"
 same "nothing happened" test ! -e never

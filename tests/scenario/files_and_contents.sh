@@ -123,4 +123,9 @@ is "keeps its change" "$(cat small)" foreign
 kept=$(sed -n 's/.*edited text is in //p' "$area/err")
 is "and ours in a file" "$(cat "$kept")" mine
 rm -rf "${kept%/*}"
+id=$(txctl begin)
+code 4 "the same inside a transaction" txctl --tx "$id" edit small
+kept=$(sed -n 's/.*edited text is in //p' "$area/err")
+rm -rf "${kept%/*}"
+is "leaves nothing in it" "$(txctl diff "$id")" ""
 finish
