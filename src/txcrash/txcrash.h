@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* The commands of txcrash: one file each exports one of these; main.c lists them. */
+#ifndef TXCRASH_TXCRASH_H
+#define TXCRASH_TXCRASH_H
+
+#include <stdio.h>
+
+/* Exit codes, as those of txctl where they mean the same. */
+enum txcrash_exit {
+    TXCRASH_FINE = 0,
+    TXCRASH_CONVICTED = 1, /* or the run itself failed, which is said on standard error */
+    TXCRASH_USAGE = 2,
+};
+
+struct txcrash_command {
+    const char *name;
+    const char *summary;          /* one line, without a full stop */
+    void (*print_usage)(FILE *to); /* usage and every option */
+    int (*run)(int argc, char **argv); /* argv[0] is the command's name */
+};
+
+/* kill, powercut, sim: declared here, listed in main.c. */
+
+#endif
