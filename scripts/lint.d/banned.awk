@@ -15,7 +15,7 @@ NR == FNR {
 
 FNR == 1 {
     path = substr(FILENAME, length(work) + 2)
-    in_layer = path ~ /^src\// && path !~ /^src\/txctl\//
+    in_layer = path ~ /^src\// && path !~ /^src\/tx(ctl|crash)\//
     applies["any"] = 1
     applies["memory"] = in_layer && path != "src/base/alloc.c"
     applies["words"] = in_layer && path != "src/base/invariant.c"

@@ -19,7 +19,7 @@ NR == FNR {
 # The layer of a file, "" when it stands above the library.
 function layer_of(path,    part) {
     split(path, part, "/")
-    if (part[1] == "src" && part[2] != "txctl")
+    if (part[1] == "src" && part[2] != "txctl" && part[2] != "txcrash")
         return part[2]
     sub(/\.h$/, "", part[3])
     return part[1] == "include" && part[3] != "txkit" ? owner[part[3]] : ""
@@ -29,7 +29,7 @@ FNR == 1 {
     path = substr(FILENAME, length(work) + 2)
     split(path, place, "/")
     mine = layer_of(path)
-    is_user = path ~ /^(src\/txctl|examples|bench)\//
+    is_user = path ~ /^(src\/txctl|src\/txcrash|examples|bench)\//
     is_test = path ~ /^tests\//
     if (path ~ /^src\// && mine != "" && !(mine in known) && !(mine in told)) {
         told[mine] = 1

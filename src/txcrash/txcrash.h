@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The commands of txcrash: one file each exports one of these; main.c lists them. */
+/* The commands of txcrash: one file each exports one of these; txcrash_main.c lists them. */
 #ifndef TXCRASH_TXCRASH_H
 #define TXCRASH_TXCRASH_H
 
@@ -19,6 +19,6 @@ struct txcrash_command {
     int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 };
 
-/* kill, powercut, sim: declared here, listed in main.c. */
+/* kill, powercut, sim: declared here, listed in txcrash_main.c. */
 
 #endif

@@ -65,7 +65,8 @@ static void expect_value(const struct reg_value *value)
     cr_assert(read.type == value->type && read.size == value->size);
     cr_assert(read.name_size == value->name_size && read.is_out == value->is_out);
     cr_assert(read.is_name_out == value->is_name_out);
-    cr_assert(!read.is_out || (read.ref.page == value->ref.page && read.ref.seal == value->ref.seal));
+    cr_assert(!read.is_out ||
+              (read.ref.page == value->ref.page && read.ref.seal == value->ref.seal));
     for (size_t cut = 0; cut < size && (value->is_out || cut < 13); cut++) {
         uint8_t *part = malloc(cut + 1); /* so that an overrun is seen */
         memcpy(part, record, cut);
