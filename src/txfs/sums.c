@@ -137,8 +137,8 @@ static bool is_same(const struct txfs_sum *was, const struct txfs_sum *is)
 static enum tx_status compare(tx_lsn lsn, struct tx_reader *then, struct tx_reader *now,
                               txfs_fault_fn *fn, void *arg, struct tx_error *err)
 {
-    struct txfs_sum was = {NULL};
-    struct txfs_sum is = {NULL};
+    struct txfs_sum was = {.path = NULL};
+    struct txfs_sum is = {.path = NULL};
     bool have_was = txfs_sum_next(then, &was);
     bool have_is = txfs_sum_next(now, &is);
     while (have_was || have_is) {

@@ -342,7 +342,7 @@ static uint64_t faults_of(void (*lie)(struct reg_writer *writer))
     uint64_t faults = 0;
     reg_image_init(&image, NULL);
     {
-        TX_AUTO(reg_writer) writer = {NULL};
+        TX_AUTO(reg_writer) writer = {.reg = NULL};
         ok(reg_writer_init(&writer, image.reg, &image.state, 4096, 8192, ERR));
         put_sound(&writer);
         lie(&writer);

@@ -246,7 +246,7 @@ Test(txreg_hostile, changed_pages_with_right_seals_do_no_harm)
 Test(txreg_hostile, a_page_named_twice_is_no_loop)
 {
     TX_AUTO(reg_image) image;
-    TX_AUTO(reg_writer) writer = {NULL};
+    TX_AUTO(reg_writer) writer = {.reg = NULL};
     struct reg_key key;
     uint8_t data[300] = {0};
     uint8_t token[KTM_TOKEN_SIZE];

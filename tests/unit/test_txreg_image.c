@@ -381,7 +381,7 @@ Test(txreg_image, image_older_than_the_log_is_refused)
 Test(txreg_image, reopening_does_not_lose_free_pages)
 {
     TX_AUTO(reg_world) world;
-    TX_AUTO(reg_place) place = {NULL};
+    TX_AUTO(reg_place) place = {.world = NULL};
     struct stat stat;
     off_t early = 0;
     char name[32];

@@ -156,7 +156,7 @@ Test(txreg_tree, divergent_key_is_split_off)
 {
     TX_AUTO(reg_image) image;
     TX_AUTO(tx_map) model;
-    TX_AUTO(reg_writer) writer = {NULL};
+    TX_AUTO(reg_writer) writer = {.reg = NULL};
     reg_image_init(&image, NULL);
     tx_map_init(&model, tx_free);
     ok(reg_writer_init(&writer, image.reg, &image.state, 1, 1, ERR));
@@ -185,7 +185,7 @@ Test(txreg_tree, divergent_key_is_split_off)
 Test(txreg_tree, sorted_load_fills_pages)
 {
     TX_AUTO(reg_image) image;
-    TX_AUTO(reg_writer) writer = {NULL};
+    TX_AUTO(reg_writer) writer = {.reg = NULL};
     reg_image_init(&image, NULL);
     ok(reg_writer_init(&writer, image.reg, &image.state, 1, 1, ERR));
     size_t bytes = 0;
