@@ -156,7 +156,7 @@ static enum tx_status hand_to_link(struct txfs_view *view, const struct txfs_obj
 static enum tx_status hand_to_name(struct txfs_view *view, const struct txfs_object *object,
                                    const char *path, struct tx_error *err)
 {
-    const struct txfs_inode *inode = txfs_index_inode(view, object->found.dev, object->found.ino);
+    const struct txfs_inode *inode = txfs_index_inode(view, object->found.ino);
     struct tx_map_entry name;
     if (inode == NULL) {
         return TX_OK;
@@ -171,8 +171,7 @@ static enum tx_status hand_to_name(struct txfs_view *view, const struct txfs_obj
             continue;
         }
         TX_TRY(txfs_lookup(view, heir, &other, err));
-        if (other.kind == TXFS_OBJECT_BASE && other.found.ino == object->found.ino &&
-            other.found.dev == object->found.dev) {
+        if (other.kind == TXFS_OBJECT_BASE && other.found.ino == object->found.ino) {
             struct txfs_entry entry = txfs_node_entry(view, object->node);
             entry.kind = TXFS_CHANGE_ATTRIBUTES;
             entry.base = other.found;

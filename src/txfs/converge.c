@@ -96,7 +96,7 @@ static enum tx_status pull(struct txfs_model *model, struct txfs_step *step, str
         return TX_OK;
     }
     TX_TRY(txfs_root_stat(&model->work, goal->path, &is, &result, err));
-    if (result == 0 && txfs_stat_is(&is, &goal->node->identity)) {
+    if (result == 0 && txfs_is_object(model->fs, &is, &goal->node->identity)) {
         return TX_OK;
     }
     TX_TRY(txfs_find(model, goal, goal->node, &found, err));

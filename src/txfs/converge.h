@@ -49,7 +49,7 @@ struct txfs_model {
     struct txfs_unsteady *commits;
     size_t count;
     struct tx_map goals;  /* tree key -> struct txfs_goal */
-    struct tx_map inodes; /* dev, ino -> struct txfs_cnode of an old object */
+    struct tx_map inodes; /* ino -> struct txfs_cnode of an old object */
     struct tx_buf nodes;  /* every struct txfs_cnode *, for release */
     struct txfs_work work;
 };
@@ -77,6 +77,8 @@ static inline const struct txfs_ref *txfs_ref_at(const struct tx_buf *refs, size
 }
 /* The goal of a path, NULL when no commit names it. */
 struct txfs_goal *txfs_model_goal(const struct txfs_model *model, const char *path);
+/* True for an object that some commit found in the tree and none made. */
+bool txfs_model_is_old(const struct txfs_model *model, const struct txio_stat *is);
 /* Attributes and size of the node when everything is done. */
 struct txfs_attrs txfs_cnode_attrs(const struct txfs_cnode *node);
 uint64_t txfs_cnode_size(const struct txfs_cnode *node);
@@ -99,11 +101,11 @@ enum txfs_verdict {
 enum tx_status txfs_judge(struct txfs_model *model, int dir, const char *path,
                           const struct txio_stat *is, const struct txfs_cnode *node,
                           enum txfs_verdict *verdict, struct tx_error *err) TX_CHECKED;
-bool txfs_stat_is(const struct txio_stat *is, const struct txfs_identity *identity);
 
 /* Is it what one of the goal's versions found and displaced? Then it is not the goal's node,
  * however much it looks like it. */
-bool txfs_goal_displaces(const struct txfs_goal *goal, const struct txio_stat *is);
+bool txfs_goal_displaces(const struct txfs_model *model, const struct txfs_goal *goal,
+                         const struct txio_stat *is);
 
 /* Whose is what stands at a goal's path, when it is not the goal's node? */
 enum txfs_owner {

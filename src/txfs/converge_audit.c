@@ -22,7 +22,7 @@ static enum tx_status kept_object(struct txfs_model *model, const struct txfs_ve
         return TX_OK;
     }
     if (before->creator.step == NULL) {
-        *kept = txfs_stat_is(&is, &before->identity) && before->amendments.size == 0;
+        *kept = txfs_is_object(model->fs, &is, &before->identity) && before->amendments.size == 0;
         return TX_OK;
     }
     TX_TRY(txfs_judge(model, model->undo_dir, slot, &is, before, &verdict, err));

@@ -33,7 +33,7 @@ static enum tx_status try_at(struct find_job *job, int dir, const char *path, bo
                    : tx_error_os(job->err, -result, "stat \"%.200s\"", path);
     }
     TX_TRY(txfs_judge(job->model, dir, path, &is, job->node, &verdict, job->err));
-    if (verdict == TXFS_IS && !txfs_goal_displaces(job->goal, &is)) {
+    if (verdict == TXFS_IS && !txfs_goal_displaces(job->model, job->goal, &is)) {
         found->found = true;
         found->in_root = dir == fs->root_dir;
         found->in_store = dir == fs->store_dir;
@@ -125,6 +125,14 @@ static enum tx_status try_old_places(struct find_job *job, const struct txfs_ref
     return TX_OK;
 }
 
+/* In an old directory stand old objects, whose inodes the commits need not name. */
+static bool is_old_directory(const struct txfs_model *model, const char *slot)
+{
+    struct txio *io = model->fs->io;
+    struct txio_stat is;
+    return io->ops->stat(io, model->undo_dir, slot, &is) == 0 && txfs_model_is_old(model, &is);
+}
+
 /* A directory above may have been displaced with the object in it, when what stood there could not
  * be told from what it replaced. */
 static enum tx_status try_below_displaced(struct find_job *job)
@@ -141,7 +149,9 @@ static enum tx_status try_below_displaced(struct find_job *job)
             char place[TXFS_PATH_MAX + TXFS_SLOT_PATH_SIZE];
             txfs_ref_slot(&last->ref, slot);
             (void)snprintf(place, sizeof(place), "%s%s", slot, path + size); /* fits */
-            TX_TRY(try_at(job, job->model->undo_dir, place, false));
+            TX_TRY(is_old_directory(job->model, slot)
+                       ? TX_OK
+                       : try_at(job, job->model->undo_dir, place, false));
         }
         size = txfs_path_parent_size(above);
     }

@@ -12,28 +12,24 @@
 
 #define SECTOR_SIZE 512u
 
-bool txfs_stat_is(const struct txio_stat *is, const struct txfs_identity *identity)
-{
-    return identity->existed && is->ino == identity->ino && is->dev == identity->dev &&
-           (is->mode & S_IFMT) == (identity->mode & S_IFMT);
-}
-
 /* The very object that an entry displaces, and not an inode that got its number after a power cut
  * took the former. (A directory has nothing to tell that by.) */
-static bool is_base(const struct txio_stat *is, const struct txfs_entry *entry)
+static bool is_base(const struct txfs *fs, const struct txio_stat *is,
+                    const struct txfs_entry *entry)
 {
     const struct txfs_identity *base = &entry->base;
-    return txfs_stat_is(is, base) &&
+    return txfs_is_object(fs, is, base) &&
            (S_ISDIR(is->mode) || (is->size == base->size && is->mtime_ns == base->mtime_ns));
 }
 
-bool txfs_goal_displaces(const struct txfs_goal *goal, const struct txio_stat *is)
+bool txfs_goal_displaces(const struct txfs_model *model, const struct txfs_goal *goal,
+                         const struct txio_stat *is)
 {
     const struct txfs_version *all = (const struct txfs_version *)(const void *)goal->versions.data;
     for (size_t i = 0; i < goal->versions.size / sizeof(*all); i++) {
         bool moved_here = goal->node != NULL && goal->node->creator.step == NULL &&
-                          txfs_stat_is(is, &goal->node->identity);
-        if (!moved_here && is_base(is, &all[i].ref.step->entry)) {
+                          txfs_is_object(model->fs, is, &goal->node->identity);
+        if (!moved_here && is_base(model->fs, is, &all[i].ref.step->entry)) {
             return true;
         }
     }
@@ -135,7 +131,7 @@ static enum tx_status judge_inline(struct txfs_model *model, int dir, const char
                                    enum txfs_verdict *verdict, struct tx_error *err)
 {
     struct txio *io = model->fs->io;
-    bool same_inode = txfs_stat_is(is, &node->identity);
+    bool same_inode = txfs_is_object(model->fs, is, &node->identity);
     *verdict = same_inode ? TXFS_TORN : TXFS_OTHER;
     if (is->size > txfs_cnode_size(node)) {
         return TX_OK;
@@ -165,7 +161,7 @@ static enum tx_status judge_staged(struct txfs_model *model, int dir, const char
     struct tx_hash128 hash;
     *verdict = TXFS_OTHER;
     if (txfs_cnode_has_extents(node)) {
-        *verdict = txfs_stat_is(is, &node->identity) ? TXFS_IS : TXFS_OTHER;
+        *verdict = txfs_is_object(model->fs, is, &node->identity) ? TXFS_IS : TXFS_OTHER;
         return TX_OK;
     }
     if (is->size != entry->size) {
@@ -196,16 +192,16 @@ enum tx_status txfs_judge(struct txfs_model *model, int dir, const char *path,
 {
     *verdict = TXFS_OTHER;
     if (node->creator.step == NULL) {
-        *verdict = txfs_stat_is(is, &node->identity) ? TXFS_IS : TXFS_OTHER;
+        *verdict = txfs_is_object(model->fs, is, &node->identity) ? TXFS_IS : TXFS_OTHER;
         return TX_OK;
     }
     const struct txfs_entry *entry = &node->creator.step->entry;
     switch (entry->kind) {
     case TXFS_CHANGE_DIRECTORY: /* but not the one that it replaces */
-        *verdict = S_ISDIR(is->mode) && !is_base(is, entry) ? TXFS_IS : TXFS_OTHER;
+        *verdict = S_ISDIR(is->mode) && !is_base(model->fs, is, entry) ? TXFS_IS : TXFS_OTHER;
         return TX_OK;
     case TXFS_CHANGE_SYMLINK:
-        return S_ISLNK(is->mode) && !is_base(is, entry)
+        return S_ISLNK(is->mode) && !is_base(model->fs, is, entry)
                    ? judge_symlink(model, dir, path, entry, verdict, err)
                    : TX_OK;
     case TXFS_CHANGE_NODE:
@@ -216,7 +212,7 @@ enum tx_status txfs_judge(struct txfs_model *model, int dir, const char *path,
     default:
         break;
     }
-    if (!S_ISREG(is->mode) || is_base(is, entry)) {
+    if (!S_ISREG(is->mode) || is_base(model->fs, is, entry)) {
         return TX_OK;
     }
     return entry->payload == TXFS_PAYLOAD_STAGED
@@ -251,7 +247,7 @@ enum tx_status txfs_owner_of(struct txfs_model *model, const struct txfs_goal *g
     *owner = TXFS_STRANGERS;
     for (size_t i = count; i-- > 0 && *owner == TXFS_STRANGERS;) {
         *version = &all[i];
-        if (txfs_stat_is(is, &all[i].ref.step->entry.base)) {
+        if (txfs_is_object(model->fs, is, &all[i].ref.step->entry.base)) {
             *owner = TXFS_OURS_OLD;
             return TX_OK;
         }

@@ -46,14 +46,20 @@ static enum tx_status node_new(struct txfs_model *model, struct txfs_cnode **nod
 static enum tx_status node_old(struct txfs_model *model, const struct txfs_identity *identity,
                                struct txfs_cnode **node, struct tx_error *err)
 {
-    uint64_t key[2] = {identity->dev, identity->ino};
-    *node = tx_map_get(&model->inodes, key, sizeof(key));
+    uint64_t key = identity->ino;
+    *node = tx_map_get(&model->inodes, &key, sizeof(key));
     if (*node != NULL) {
         return TX_OK;
     }
     TX_TRY(node_new(model, node, err));
     (*node)->identity = *identity;
-    return tx_map_set(&model->inodes, key, sizeof(key), *node, err);
+    return tx_map_set(&model->inodes, &key, sizeof(key), *node, err);
+}
+
+bool txfs_model_is_old(const struct txfs_model *model, const struct txio_stat *is)
+{
+    const struct txfs_cnode *node = tx_map_get(&model->inodes, &is->ino, sizeof(is->ino));
+    return node != NULL && txfs_is_object(model->fs, is, &node->identity);
 }
 
 struct txfs_goal *txfs_model_goal(const struct txfs_model *model, const char *path)

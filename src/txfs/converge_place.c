@@ -56,7 +56,7 @@ static enum tx_status was_published(struct txfs_model *model, const struct txfs_
     txfs_ref_slot(&last->ref, slot);
     TX_TRY(slot_stat(model, slot, &is, &there, err));
     if (there) {
-        *was = txfs_stat_is(&is, &entry->base);
+        *was = txfs_is_object(model->fs, &is, &entry->base);
         return TX_OK;
     }
     *was = last->ref.commit->has_changes && last->ref.step->built_ino != 0;
@@ -125,7 +125,7 @@ static enum tx_status is_scrap(struct txfs_model *model, const struct txfs_goal 
         *scrap = false;
         return TX_OK;
     }
-    if (txfs_stat_is(is, &txfs_goal_last(goal)->ref.step->entry.base)) {
+    if (txfs_is_object(model->fs, is, &txfs_goal_last(goal)->ref.step->entry.base)) {
         *scrap = false;
         return TX_OK;
     }
@@ -328,7 +328,7 @@ enum tx_status txfs_converge_goal(struct txfs_model *model, struct txfs_goal *go
     }
     if (goal->node->home != NULL) { /* a further name: of that very inode */
         verdict = is.ino == goal->node->home_ino ? TXFS_IS : TXFS_OTHER;
-    } else if (!txfs_goal_displaces(goal, &is)) {
+    } else if (!txfs_goal_displaces(model, goal, &is)) {
         TX_TRY(txfs_judge(model, model->fs->root_dir, goal->path, &is, goal->node, &verdict, err));
     }
     if (verdict == TXFS_IS) {

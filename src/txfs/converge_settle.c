@@ -28,6 +28,7 @@ static enum tx_status write_extents(struct txfs_model *model, const struct txfs_
  * object has when it is made. */
 struct known {
     const struct txio_stat *is;
+    bool chowned; /* one of the commits changes the owner */
     bool mode;
     bool uid;
     bool gid;
@@ -35,7 +36,10 @@ struct known {
 
 static void know_mode(struct known *known, uint32_t mode)
 {
-    known->mode |= (known->is->mode & 07777) == (mode & 07777);
+    uint32_t is = known->is->mode & 07777;
+    known->mode |= is == (mode & 07777);
+    /* The power may be cut after a chown and before the chmod that gives back what it cleared. */
+    known->mode |= known->chowned && is == (txfs_mode_after_chown(mode) & 07777);
 }
 
 /* A power cut may keep one of the two. */
@@ -71,7 +75,9 @@ static bool is_known(const struct txfs_model *model, const struct txfs_cnode *no
                      const struct txio_stat *is)
 {
     const struct txfs_publisher *publisher = model->fs->publisher;
-    struct known known = {.is = is, .mode = S_ISLNK(is->mode)};
+    struct known known = {.is = is,
+                          .mode = S_ISLNK(is->mode),
+                          .chowned = txfs_cnode_attrs(node).mask & TXFS_SETS_OWNER};
     if (node->creator.step != NULL) {
         know_entry(&known, &node->creator.step->entry);
         know_mode(&known, TXFS_BUILD_MODE);

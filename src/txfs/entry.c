@@ -10,7 +10,6 @@
     ENTRY_FIELD(which.existed, phrase ": 1 when there was an object"),                             \
         TX_FIELD_ZERO(3),                                                                          \
         ENTRY_FIELD(which.mode, phrase ": type and permission bits"),                              \
-        ENTRY_FIELD(which.dev, phrase ": device number"),                                          \
         ENTRY_FIELD(which.ino, phrase ": inode number"),                                           \
         ENTRY_FIELD(which.size, phrase ": bytes"),                                                 \
         ENTRY_FIELD(which.rdev, phrase ": device number of a device"),                             \

@@ -8,7 +8,6 @@
 static struct txio_stat stat_of(const struct txfs_identity *identity)
 {
     return (struct txio_stat){
-        .dev = identity->dev,
         .ino = identity->ino,
         .size = identity->size,
         .allocated = identity->size,

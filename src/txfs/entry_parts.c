@@ -11,7 +11,6 @@ struct txfs_identity txfs_identity_of(const struct txio_stat *stat)
 {
     return (struct txfs_identity){
         .existed = 1,
-        .dev = stat->dev,
         .ino = stat->ino,
         .size = stat->size,
         .rdev = stat->rdev,
@@ -22,6 +21,13 @@ struct txfs_identity txfs_identity_of(const struct txio_stat *stat)
         .mtime_ns = stat->mtime_ns,
         .ctime_ns = stat->ctime_ns,
     };
+}
+
+bool txfs_is_object(const struct txfs *fs, const struct txio_stat *is,
+                    const struct txfs_identity *identity)
+{
+    return identity->existed && is->ino == identity->ino && is->dev == fs->root_dev &&
+           (is->mode & S_IFMT) == (identity->mode & S_IFMT);
 }
 
 bool txfs_identity_same_object(const struct txfs_identity *a, const struct txfs_identity *b)
@@ -43,6 +49,11 @@ bool txfs_identity_same(const struct txfs_identity *a, const struct txfs_identit
     bool ctime_same = a->ctime_ns == b->ctime_ns || a->nlink != b->nlink;
     return a->size == b->size && a->rdev == b->rdev && a->mode == b->mode && a->uid == b->uid &&
            a->gid == b->gid && a->mtime_ns == b->mtime_ns && ctime_same;
+}
+
+uint32_t txfs_mode_after_chown(uint32_t mode)
+{
+    return mode & ~(uint32_t)(mode & S_IXGRP ? S_ISUID | S_ISGID : S_ISUID);
 }
 
 void txfs_staged_path(const struct ktm_id *id, uint32_t number, char path[TXFS_STAGED_PATH_SIZE])

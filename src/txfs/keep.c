@@ -60,8 +60,7 @@ enum tx_status txfs_keep(struct txfs_work *work, const struct txfs_step *step, c
 static bool is_base(const struct txfs_work *work, const struct txio_stat *is,
                     const struct txfs_identity *base)
 {
-    if (!base->existed || is->dev != base->dev || is->ino != base->ino ||
-        (is->mode & S_IFMT) != (base->mode & S_IFMT)) {
+    if (!txfs_is_object(work->fs, is, base)) {
         return false;
     }
     if (S_ISDIR(is->mode)) {

@@ -92,11 +92,13 @@ static void own_stat(const struct txfs_view *view, const struct txfs_entry *entr
 static enum tx_status join_names(struct txfs_view *view, const char *path,
                                  struct txfs_object *object, struct tx_error *err)
 {
-    if (object->found.nlink <= 1 || !S_ISREG(object->found.mode)) {
+    bool elsewhere =
+        object->stat.dev != view->fs->root_dev; /* not ours to amend: prepare says so */
+    if (object->found.nlink <= 1 || !S_ISREG(object->found.mode) || elsewhere) {
         return TX_OK;
     }
     TX_TRY(txfs_index_name(view, &object->found, path, err));
-    const struct txfs_inode *inode = txfs_index_inode(view, object->found.dev, object->found.ino);
+    const struct txfs_inode *inode = txfs_index_inode(view, object->found.ino);
     if (inode->amended != NULL) {
         object->node = txfs_view_node(view, inode->amended);
         TX_TRY(txfs_path_join("", 0, inode->amended, object->path, err));

@@ -56,12 +56,8 @@ static void clear_set_id(const struct txfs_object *object, const struct txio_att
         !(mode & (S_ISUID | S_ISGID))) {
         return;
     }
-    mode &= ~(uint32_t)S_ISUID;
-    if (mode & S_IXGRP) {
-        mode &= ~(uint32_t)S_ISGID;
-    }
     entry->mask |= TXFS_SETS_MODE;
-    entry->mode = mode & 07777;
+    entry->mode = txfs_mode_after_chown(mode) & 07777;
 }
 
 static void lay_attr(const struct txfs_object *object, const struct txio_attr *attr,

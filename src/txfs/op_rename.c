@@ -87,8 +87,8 @@ static enum tx_status find_followers(const struct rename_job *job, struct follow
     for (; any; any = tx_map_after(&job->view->links, at.key, at.key_size, &at)) {
         const char *target = at.key;
         const char *path = target + strlen(target) + 1;
-        bool moves = is_at_or_below(target, job->from) ||
-                     (job->exchange && is_at_or_below(target, job->to));
+        bool moves =
+            is_at_or_below(target, job->from) || (job->exchange && is_at_or_below(target, job->to));
         bool packed = is_at_or_below(path, job->from) ||
                       is_at_or_below(path, job->to); /* goes with a parcel, or is replaced */
         if (moves && !packed) {
@@ -162,8 +162,8 @@ static enum tx_status unpack_all(const struct rename_job *job, const struct txfs
         status = unpack(job, from, err);
     }
     if (status == TX_OK) {
-        status = job->exchange ? unpack(job, to, err)
-                               : txfs_change_absent(job->view, job->from, err);
+        status =
+            job->exchange ? unpack(job, to, err) : txfs_change_absent(job->view, job->from, err);
     }
     if (status == TX_OK) {
         status = txfs_index_moved(job->view, job->from, job->to, err);
@@ -214,7 +214,7 @@ static bool is_same_object(const struct txfs_object *a, const struct txfs_object
     if (a->kind == TXFS_OBJECT_OWN) {
         return strcmp(a->path, b->path) == 0;
     }
-    return a->found.dev == b->found.dev && a->found.ino == b->found.ino;
+    return a->stat.dev == b->stat.dev && a->found.ino == b->found.ino;
 }
 
 static enum tx_status check_replaced(const struct rename_job *job, struct tx_error *err)

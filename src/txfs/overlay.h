@@ -74,7 +74,7 @@ void txfs_index_remove(struct txfs_view *view, const struct txfs_entry *entry, b
 /* First link entry to `target` whose path comes after `after` (NULL: first); its path, or NULL. */
 const char *txfs_index_link(const struct txfs_view *view, const char *target, const char *after);
 unsigned txfs_index_link_count(const struct txfs_view *view, const char *target);
-struct txfs_inode *txfs_index_inode(const struct txfs_view *view, uint64_t dev, uint64_t ino);
+struct txfs_inode *txfs_index_inode(const struct txfs_view *view, uint64_t ino);
 /* Remember that the file with several names goes by this one too. */
 enum tx_status txfs_index_name(struct txfs_view *view, const struct txfs_identity *identity,
                                const char *path, struct tx_error *err) TX_CHECKED;

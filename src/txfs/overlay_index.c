@@ -70,32 +70,23 @@ unsigned txfs_index_link_count(const struct txfs_view *view, const char *target)
 
 /* --- Files with several names --- */
 
-static void inode_key(uint64_t dev, uint64_t ino, uint8_t key[16])
+struct txfs_inode *txfs_index_inode(const struct txfs_view *view, uint64_t ino)
 {
-    tx_put64(key, dev);
-    tx_put64(key + 8, ino);
-}
-
-struct txfs_inode *txfs_index_inode(const struct txfs_view *view, uint64_t dev, uint64_t ino)
-{
-    uint8_t key[16];
-    inode_key(dev, ino, key);
-    return tx_map_get(&view->inodes, key, sizeof key);
+    return tx_map_get(&view->inodes, &ino, sizeof ino);
 }
 
 static enum tx_status inode_get(struct txfs_view *view, const struct txfs_identity *identity,
                                 struct txfs_inode **inode, struct tx_error *err)
 {
-    uint8_t key[16];
-    inode_key(identity->dev, identity->ino, key);
-    struct txfs_inode *got = tx_map_get(&view->inodes, key, sizeof key);
+    uint64_t key = identity->ino;
+    struct txfs_inode *got = tx_map_get(&view->inodes, &key, sizeof key);
     if (got == NULL) {
         got = tx_alloc_zero(sizeof *got);
         if (got == NULL) {
             return tx_error_set(err, TX_ENOMEM, "no memory for an inode");
         }
         tx_map_init(&got->names, NULL);
-        enum tx_status status = tx_map_set(&view->inodes, key, sizeof key, got, err);
+        enum tx_status status = tx_map_set(&view->inodes, &key, sizeof key, got, err);
         if (status != TX_OK) {
             release_inode(got);
             return status;
@@ -187,7 +178,7 @@ void txfs_index_remove(struct txfs_view *view, const struct txfs_entry *entry, b
     if (same || !has_names(entry)) {
         return;
     }
-    struct txfs_inode *inode = txfs_index_inode(view, entry->source.dev, entry->source.ino);
+    struct txfs_inode *inode = txfs_index_inode(view, entry->source.ino);
     if (inode != NULL && inode->amended != NULL && strcmp(inode->amended, entry->path) == 0) {
         tx_free(inode->amended);
         inode->amended = NULL;

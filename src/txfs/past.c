@@ -50,14 +50,14 @@ static enum tx_status no_memory(struct tx_error *err)
 static enum tx_status note_amended(struct txfs_past *past, struct txfs_past_step *step,
                                    struct tx_error *err)
 {
-    uint64_t key[2] = {step->source.dev, step->source.ino};
-    struct tx_buf *list = tx_map_get(&past->amended, key, sizeof(key));
+    uint64_t key = step->source.ino;
+    struct tx_buf *list = tx_map_get(&past->amended, &key, sizeof(key));
     if (list == NULL) {
         list = tx_alloc_zero(sizeof(*list));
         if (list == NULL) {
             return no_memory(err);
         }
-        enum tx_status status = tx_map_set(&past->amended, key, sizeof(key), list, err);
+        enum tx_status status = tx_map_set(&past->amended, &key, sizeof(key), list, err);
         if (status != TX_OK) {
             tx_free(list);
             return status;

@@ -31,7 +31,7 @@ struct txfs_past_commit {
 struct txfs_past {
     tx_lsn upto;           /* commits up to here are in */
     struct tx_buf commits; /* struct txfs_past_commit *, oldest first */
-    struct tx_map amended; /* dev, ino -> struct tx_buf of struct txfs_past_step *, oldest first */
+    struct tx_map amended; /* ino -> struct tx_buf of struct txfs_past_step *, oldest first */
 };
 
 /* The way of one object through newer commits. */

@@ -18,7 +18,7 @@ static enum tx_status find_object(struct txfs_publish *publish, const struct txf
     }
     TX_TRY(txfs_parents_find(&publish->work.parents, entry->path, dir, name, &result, err));
     if (txfs_entry_amends(entry)) {
-        *found = result == 0 && is->ino == entry->source.ino && is->dev == entry->source.dev;
+        *found = result == 0 && txfs_is_object(publish->work.fs, is, &entry->source);
     } else {
         *found = result == 0 && is->ino == step->built_ino;
     }

@@ -282,7 +282,6 @@ struct txfs_saved {
     uint32_t mode; /* with type; of the object before, as are the following */
     uint32_t uid;
     uint32_t gid;
-    uint64_t dev;
     uint64_t ino;
     uint64_t size;
     int64_t atime_ns;
@@ -350,7 +349,7 @@ bool txfs_others_next(const struct tx_buf *data, uint64_t at, tx_lsn *lsn, uint6
 
 struct txfs_mark {
     tx_lsn lsn;           /* commits below are steady */
-    tx_lsn sums_lsn;      /* of these, those from here on have sums */
+    tx_lsn history_lsn;   /* of these, those below are no history: gone, or about to go */
     uint64_t others_size; /* so many bytes of undo/others are durable */
 };
 /* All zero when nothing was ever steady. Errors: TX_ECORRUPT. */
@@ -359,6 +358,11 @@ enum tx_status txfs_mark_read(struct txfs *fs, struct txfs_mark *mark,
 /* Durability: on return the new mark is durable. */
 enum tx_status txfs_mark_write(struct txfs *fs, const struct txfs_mark *mark,
                                struct tx_error *err) TX_CHECKED;
+
+/* LSN of the oldest of these commits (ascending) that the settings keep as history; `end` when they
+ * keep none. */
+enum tx_status txfs_history_bound(struct txfs *fs, const tx_lsn *lsns, size_t count, tx_lsn end,
+                                  tx_lsn *from, struct tx_error *err) TX_CHECKED;
 
 /* Write undo/<L>/sums over everything else in that directory. */
 enum tx_status txfs_sums_write(struct txfs *fs, tx_lsn lsn, struct tx_error *err) TX_CHECKED;

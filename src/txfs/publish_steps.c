@@ -54,7 +54,7 @@ static enum tx_status pull_one(struct txfs_publish *publish, struct txfs_step *s
     if (placed == TXFS_PLACED_DISPLACED) {
         TX_TRY(txfs_slot_stat(work, slot, &is, &result, err));
     }
-    if (is.ino != entry->source.ino || is.dev != entry->source.dev) {
+    if (!txfs_is_object(work->fs, &is, &entry->source)) {
         txfs_foreign_report(work->fs, entry->target, "");
     }
     step->built_ino = is.ino;
@@ -140,7 +140,7 @@ static enum tx_status widen_directory(struct txfs_publish *publish, const struct
     int dir;
     int result;
     TX_TRY(txfs_root_stat(work, entry->path, &is, &result, err));
-    if (result < 0 || is.ino != entry->source.ino || is.dev != entry->source.dev) {
+    if (result < 0 || !txfs_is_object(work->fs, &is, &entry->source)) {
         return TX_OK; /* a stranger's; amending it says so */
     }
     TX_TRY(txfs_parents_find(&work->parents, entry->path, &dir, &name, &result, err));

@@ -16,7 +16,7 @@ struct txfs_revert_job {
     int undo_dir;
     struct txfs_changes changes;
     struct tx_map moved; /* tree key of the source of each moved entry -> its step */
-    /* dev, ino -> a name (char *) of an old file that has several: one that was brought back, or
+    /* ino -> a name (char *) of an old file that has several: one that was brought back, or
      * one that it still has in the tree. */
     struct tx_map names;
 };

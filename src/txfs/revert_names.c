@@ -13,7 +13,7 @@
 
 struct name_walk {
     struct txfs_revert_job *job;
-    struct tx_map wanted; /* dev, ino of files in slots with several names */
+    struct tx_map wanted; /* ino of files in slots with several names */
     struct tx_map todo;   /* directories not listed yet, by path */
     const char *above;
     struct tx_error *err;
@@ -29,15 +29,15 @@ static void name_walk_auto(struct name_walk *walk)
 enum tx_status txfs_revert_note_name(struct txfs_revert_job *job, const struct txio_stat *stat,
                                      const char *path, struct tx_error *err)
 {
-    uint64_t key[2] = {stat->dev, stat->ino};
-    if (tx_map_get(&job->names, key, sizeof(key)) != NULL) {
+    uint64_t key = stat->ino;
+    if (tx_map_get(&job->names, &key, sizeof(key)) != NULL) {
         return TX_OK;
     }
     char *copy = tx_text_copy(path);
     if (copy == NULL) {
         return tx_error_set(err, TX_ENOMEM, "note a name of \"%.200s\"", path);
     }
-    enum tx_status status = tx_map_set(&job->names, key, sizeof(key), copy, err);
+    enum tx_status status = tx_map_set(&job->names, &key, sizeof(key), copy, err);
     if (status != TX_OK) {
         tx_free(copy);
     }
@@ -58,8 +58,8 @@ static enum tx_status want_slots(struct name_walk *walk, struct tx_error *err)
         txfs_slot_path(job->changes.info.lsn, 0, step->index, slot);
         if (job->fs->io->ops->stat(job->fs->io, job->undo_dir, slot, &is) == 0 &&
             S_ISREG(is.mode) && is.nlink > 1) {
-            uint64_t key[2] = {is.dev, is.ino};
-            TX_TRY(tx_map_set(&walk->wanted, key, sizeof(key), &wanted, err));
+            uint64_t key = is.ino;
+            TX_TRY(tx_map_set(&walk->wanted, &key, sizeof(key), &wanted, err));
         }
     }
     return TX_OK;
@@ -82,9 +82,8 @@ static enum tx_status see_file(struct name_walk *walk, const char *path, uint64_
     struct txio_stat is;
     struct txio_stat seen;
     int result = job->fs->io->ops->stat(job->fs->io, job->fs->root_dir, path, &is);
-    uint64_t key[2] = {is.dev, ino};
-    bool wanted = result == 0 && is.ino == ino &&
-                  tx_map_get(&walk->wanted, key, sizeof(key)) != NULL && !is_step(job, path);
+    bool wanted = result == 0 && is.ino == ino && is.dev == job->fs->root_dev &&
+                  tx_map_get(&walk->wanted, &ino, sizeof(ino)) != NULL && !is_step(job, path);
     /* In the transaction's view too: else it is newer than the snapshot. */
     if (!wanted || txfs_stat(job->txn, path, &seen, NULL) != TX_OK || seen.ino != ino) {
         return TX_OK;

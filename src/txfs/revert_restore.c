@@ -136,8 +136,8 @@ static enum tx_status restore_file(struct txfs_revert_job *job, const char *from
                                    const struct txio_stat *was, const char *path,
                                    struct tx_error *err)
 {
-    uint64_t key[2] = {was->dev, was->ino};
-    const char *other = tx_map_get(&job->names, key, sizeof(key));
+    uint64_t key = was->ino;
+    const char *other = tx_map_get(&job->names, &key, sizeof(key));
     if (other != NULL) {
         return txfs_link(job->txn, other, path, err);
     }

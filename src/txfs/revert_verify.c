@@ -123,11 +123,6 @@ static enum tx_status verify_link(struct txfs_revert_job *job, const struct txfs
                : changed(entry, "it is no link any more", err);
 }
 
-static bool is_source(const struct txio_stat *is, const struct txfs_entry *entry)
-{
-    return is->ino == entry->source.ino && is->dev == entry->source.dev;
-}
-
 static enum tx_status verify_object(struct txfs_revert_job *job, const struct txfs_entry *entry,
                                     const struct txio_stat *is, struct tx_error *err)
 {
@@ -141,7 +136,7 @@ static enum tx_status verify_object(struct txfs_revert_job *job, const struct tx
     uint32_t type = entry->kind == TXFS_CHANGE_NODE ? entry->mode & S_IFMT
                     : amends                        ? is->mode & S_IFMT
                                                     : types[entry->kind];
-    if ((is->mode & S_IFMT) != type || (amends && !is_source(is, entry))) {
+    if ((is->mode & S_IFMT) != type || (amends && !txfs_is_object(job->fs, is, &entry->source))) {
         return changed(entry, "it is another object", err);
     }
     TX_TRY(verify_attributes(job, entry, is, err));

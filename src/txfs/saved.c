@@ -182,7 +182,6 @@ enum tx_status txfs_saved_write(struct txfs_work *work, const struct txfs_step *
                  .mode = stat.mode,
                  .uid = stat.uid,
                  .gid = stat.gid,
-                 .dev = stat.dev,
                  .ino = stat.ino,
                  .size = stat.size,
                  .atime_ns = stat.atime_ns,

@@ -77,7 +77,6 @@ static void take_fields(const struct txfs_saved_disk *disk, struct txfs_saved *s
     saved->mode = disk->mode;
     saved->uid = disk->uid;
     saved->gid = disk->gid;
-    saved->dev = disk->dev;
     saved->ino = disk->ino;
     saved->size = disk->size;
     saved->atime_ns = disk->atime_ns;

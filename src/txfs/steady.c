@@ -164,13 +164,10 @@ static enum tx_status sync_all(struct txfs *fs, struct tx_error *err)
 }
 
 /* Sums of the commits that become steady now, as far as history will keep them. */
-static enum tx_status write_sums(struct txfs *fs, const tx_lsn *lsns, size_t count, tx_lsn lsn,
-                                 struct txfs_mark *mark, struct tx_error *err)
+static enum tx_status write_sums(struct txfs *fs, const tx_lsn *lsns, size_t count,
+                                 struct tx_error *err)
 {
     size_t first = count > fs->history_count_max ? count - fs->history_count_max : 0;
-    if (first > 0 || fs->history_count_max == 0) {
-        mark->sums_lsn = first < count ? lsns[first] : lsn;
-    }
     for (size_t i = first; i < count; i++) {
         TX_TRY(txfs_sums_write(fs, lsns[i], err));
     }
@@ -182,6 +179,7 @@ static enum tx_status make_durable(struct txfs *fs, struct txfs_mark *mark, tx_l
 {
     TX_AUTO(tx_buf) list = TX_BUF_INIT;
     const struct txfs_touched *touched = &fs->publisher->touched;
+    tx_lsn bound;
     TX_TRY(txfs_undo_list(fs, &list, err));
     const tx_lsn *lsns = (const tx_lsn *)(const void *)list.data;
     size_t end = list.size / sizeof(*lsns);
@@ -192,7 +190,9 @@ static enum tx_status make_durable(struct txfs *fs, struct txfs_mark *mark, tx_l
     while (start > 0 && lsns[start - 1] >= mark->lsn) {
         start--;
     }
-    TX_TRY(write_sums(fs, lsns + start, end - start, lsn, mark, err));
+    TX_TRY(write_sums(fs, lsns + start, end - start, err));
+    TX_TRY(txfs_history_bound(fs, lsns, end, lsn, &bound, err));
+    mark->history_lsn = bound > mark->history_lsn ? bound : mark->history_lsn;
     bool known = !touched->too_many && touched->from == mark->lsn && touched->to == lsn;
     if (!known || end - start > STEADY_COMMITS_MAX) {
         return sync_all(fs, err);

@@ -20,7 +20,7 @@ static enum tx_status read_mark(struct txfs *fs, int fd, struct txfs_mark *mark,
         disk.seal != tx_hash64(bytes, sizeof(bytes) - 8, 0)) {
         return tx_error_set(err, TX_ECORRUPT, "undo/steady is damaged");
     }
-    *mark = (struct txfs_mark){disk.lsn, disk.sums_lsn, disk.others_size};
+    *mark = (struct txfs_mark){disk.lsn, disk.history_lsn, disk.others_size};
     return TX_OK;
 }
 
@@ -48,7 +48,7 @@ enum tx_status txfs_mark_write(struct txfs *fs, const struct txfs_mark *mark, st
         .magic = TXFS_MARK_MAGIC,
         .version = TXFS_MARK_VERSION,
         .lsn = mark->lsn,
-        .sums_lsn = mark->sums_lsn,
+        .history_lsn = mark->history_lsn,
         .others_size = mark->others_size,
     };
     uint8_t bytes[TXFS_MARK_SIZE];

@@ -98,8 +98,7 @@ static bool stands_at(struct txfs *fs, int dir, const char *path,
                       const struct txfs_identity *identity)
 {
     struct txio_stat is;
-    return fs->io->ops->stat(fs->io, dir, path, &is) == 0 && is.ino == identity->ino &&
-           is.dev == identity->dev;
+    return fs->io->ops->stat(fs->io, dir, path, &is) == 0 && txfs_is_object(fs, &is, identity);
 }
 
 static enum tx_status answer_at(struct txfs_old *old, bool in_root, const char *name,

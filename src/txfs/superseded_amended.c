@@ -86,29 +86,28 @@ static enum tx_status lay_record(const struct txfs_past_step *step, const struct
 }
 
 static enum tx_status find_inode(struct txfs_view *view, const char *path,
-                                 const struct txfs_old *old, uint64_t key[2], bool *found,
+                                 const struct txfs_old *old, uint64_t *ino, bool *found,
                                  struct tx_error *err)
 {
     struct txfs *fs = view->fs;
     struct txio_stat is;
     int dir = old->place == TXFS_OLD_AT && !old->in_root ? fs->store_dir : fs->root_dir;
     int result = fs->io->ops->stat(fs->io, dir, old->place == TXFS_OLD_AT ? old->name : path, &is);
-    *found = result == 0;
+    *found = result == 0 && is.dev == fs->root_dev;
     if (result < 0 && !txfs_is_no_path(result)) {
         return tx_error_os(err, -result, "look at \"%.200s\"", path);
     }
-    key[0] = is.dev;
-    key[1] = is.ino;
+    *ino = is.ino;
     return TX_OK;
 }
 
 enum tx_status txfs_old_amendments(struct txfs_view *view, const char *path, struct txfs_old *old,
                                    struct tx_error *err)
 {
-    uint64_t key[2] = {0, 0};
+    uint64_t ino = 0;
     bool found;
-    TX_TRY(find_inode(view, path, old, key, &found, err));
-    struct tx_buf *list = found ? tx_map_get(&view->past->amended, key, sizeof(key)) : NULL;
+    TX_TRY(find_inode(view, path, old, &ino, &found, err));
+    struct tx_buf *list = found ? tx_map_get(&view->past->amended, &ino, sizeof(ino)) : NULL;
     if (list == NULL) {
         return TX_OK;
     }
@@ -116,7 +115,7 @@ enum tx_status txfs_old_amendments(struct txfs_view *view, const char *path, str
     for (size_t i = list->size / sizeof(*steps); i-- > 0;) {
         struct txfs_saved *saved;
         TX_TRY(record_of(view, steps[i], &saved, err));
-        if (saved != NULL && saved->dev == key[0] && saved->ino == key[1]) {
+        if (saved != NULL && saved->ino == ino) {
             TX_TRY(lay_record(steps[i], saved, old, err));
         }
     }

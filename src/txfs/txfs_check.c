@@ -52,21 +52,19 @@ static bool has_file(struct check_job *job, tx_lsn lsn, const char *name)
            job->fs->io->ops->stat(job->fs->io, dir, path, &stat) == 0;
 }
 
-/* A commit that is not steady may be anything a crash leaves; recovery has yet to see it. */
+/* A commit that is not steady may be anything a crash leaves; recovery has yet to see it. One that
+ * is no history any more may be half gone. */
 static enum tx_status check_commit(struct check_job *job, tx_lsn lsn, struct tx_error *err)
 {
     TX_AUTO(txfs_changes) changes = {.storage = TX_BUF_INIT};
     struct tx_error why = {.status = TX_OK};
     char file[TXFS_SLOT_PATH_SIZE];
-    if (lsn >= job->mark.lsn || !has_file(job, lsn, "changes")) {
+    if (lsn >= job->mark.lsn || lsn < job->mark.history_lsn || !has_file(job, lsn, "changes")) {
         return TX_OK;
     }
     (void)snprintf(file, sizeof(file), "undo/%016llx/changes", (unsigned long long)lsn); /* fits */
     enum tx_status status = txfs_changes_read(job->fs, lsn, &changes, &why);
     TX_TRY(finding(job, file, status, &why, err));
-    if (lsn < job->mark.sums_lsn && !has_file(job, lsn, "sums")) {
-        return TX_OK;
-    }
     (void)snprintf(file, sizeof(file), "undo/%016llx/sums", (unsigned long long)lsn); /* fits */
     status = txfs_sums_check(job->fs, lsn, found, job, &why);
     return finding(job, file, status, &why, err);
@@ -92,7 +90,7 @@ static enum tx_status check_undo(struct check_job *job, struct tx_error *err)
     struct tx_error why = {.status = TX_OK};
     enum tx_status status = txfs_mark_read(job->fs, &job->mark, &why);
     if (status == TX_ECORRUPT) { /* then which commits are steady is not known: look at them all */
-        job->mark = (struct txfs_mark){.lsn = UINT64_MAX, .sums_lsn = UINT64_MAX};
+        job->mark = (struct txfs_mark){.lsn = UINT64_MAX};
     }
     TX_TRY(finding(job, "undo/steady", status, &why, err));
     TX_TRY(check_others(job, job->mark.others_size, err));

@@ -33,6 +33,9 @@ static enum tx_status merge(struct history *history, uint64_t end, struct tx_err
     const tx_lsn *lsns = (const tx_lsn *)(const void *)history->lsns.data;
     size_t count = history->lsns.size / sizeof(*lsns);
     size_t next = 0;
+    while (next < count && lsns[next] < history->mark.history_lsn) {
+        next++;
+    }
     struct history_item other = {.other = true};
     while (next < count || other.at < end) {
         struct history_item item = {.lsn = next < count ? lsns[next] : UINT64_MAX};

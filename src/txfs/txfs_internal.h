@@ -55,10 +55,13 @@ enum txfs_payload_kind {
     TXFS_PAYLOAD_EXTENTS, /* `extents`; their bytes in `content` or, `staged` != 0, in that file */
 };
 
-/* What stood at a path, as stat saw it. All zero when nothing did. */
+/*
+ * What stood at a path, as stat saw it. All zero when nothing did. It is an object of the store's
+ * volume (anything else is refused), so the device is not part of it: a volume may get another
+ * number each time that the machine starts.
+ */
 struct txfs_identity {
     uint8_t existed;
-    uint64_t dev;
     uint64_t ino;
     uint64_t size;
     uint64_t rdev;
@@ -151,11 +154,16 @@ struct txfs_identity txfs_identity_of(const struct txio_stat *stat);
 /*
  * Same object, unchanged: inode, type, size, rdev, mode, uid, gid, mtime, ctime. For directories
  * inode and type only, because their times move with their names. A changed count of names explains
- * a changed ctime (another name of the file was made or removed). The device is not compared: it
- * gets another number when the machine starts anew; what is on another volume is refused anyway.
+ * a changed ctime (another name of the file was made or removed).
  */
 bool txfs_identity_same(const struct txfs_identity *a, const struct txfs_identity *b);
 bool txfs_identity_same_object(const struct txfs_identity *a, const struct txfs_identity *b);
+/* Is this the object of the identity, on the store's volume? False when nothing stood there. */
+bool txfs_is_object(const struct txfs *fs, const struct txio_stat *is,
+                    const struct txfs_identity *identity);
+
+/* The mode that a file has after a change of owner: without the set-id bits that mean execution. */
+uint32_t txfs_mode_after_chown(uint32_t mode);
 
 /* Conflict key of a path. */
 uint64_t txfs_path_key(const char *path);

@@ -52,7 +52,7 @@ static enum tx_status check_kept(struct txfs_revert_job *job, const struct txfs_
     struct txio_stat is;
     txfs_slot_path(job->changes.info.lsn, 0, step->index, slot);
     int result = job->fs->io->ops->stat(job->fs->io, job->undo_dir, slot, &is);
-    bool kept = result == 0 && is.ino == step->entry.base.ino && is.dev == step->entry.base.dev;
+    bool kept = result == 0 && txfs_is_object(job->fs, &is, &step->entry.base);
     return kept ? TX_OK
                 : tx_error_set(err, TX_ENOTFOUND, "the old version of \"%.200s\" is not kept",
                                step->entry.path);
@@ -198,8 +198,12 @@ static bool is_other(struct txfs *fs, tx_lsn lsn)
 
 static enum tx_status load(struct txfs_revert_job *job, tx_lsn lsn, struct tx_error *err)
 {
+    struct txfs_mark mark;
     TX_TRY(txfs_undo_dir(job->fs, &job->undo_dir, err));
-    enum tx_status status = txfs_changes_read(job->fs, lsn, &job->changes, err);
+    TX_TRY(txfs_mark_read(job->fs, &mark, err));
+    enum tx_status status = lsn < mark.history_lsn
+                                ? TX_ENOTFOUND
+                                : txfs_changes_read(job->fs, lsn, &job->changes, err);
     if (status == TX_ENOTFOUND && is_other(job->fs, lsn)) {
         return TX_OK; /* it has no files */
     }

@@ -53,10 +53,9 @@ static enum tx_status remove_tree(struct txfs *fs, int dir, const char *name, st
 static enum tx_status remove_names(struct txfs *fs, int dir, const struct name_list *list,
                                    bool *kept, struct tx_error *err)
 {
-    /* First the file that makes the commit part of history. Crash here: no commit of the history;
-     * the next trim removes the rest. */
-    TX_TRY(remove_tree(fs, dir, "changes", err));
     *kept = false;
+    /* Crash here: some of the files; the mark says that the commit is no history, and the next trim
+     * removes the rest. */
     for (size_t at = 0; at < list->names.size;) {
         const char *name = (const char *)list->names.data + at;
         if (name[0] == 'f') {
@@ -119,32 +118,57 @@ static enum tx_status is_history(struct txfs *fs, int undo_dir, tx_lsn lsn, bool
                                                   : TX_OK;
 }
 
+enum tx_status txfs_history_bound(struct txfs *fs, const tx_lsn *lsns, size_t count, tx_lsn end,
+                                  tx_lsn *from, struct tx_error *err)
+{
+    uint64_t kept = 0;
+    uint64_t bytes = 0;
+    int undo_dir;
+    *from = end;
+    if (count == 0) {
+        return TX_OK;
+    }
+    TX_TRY(txfs_undo_dir(fs, &undo_dir, err));
+    for (size_t i = count; i-- > 0 && kept < fs->history_count_max;) {
+        uint64_t more;
+        bool is;
+        TX_TRY(is_history(fs, undo_dir, lsns[i], &is, err));
+        if (!is) {
+            continue;
+        }
+        TX_TRY(txfs_sums_bytes(fs, lsns[i], &more, err));
+        bytes += more;
+        if (fs->history_size_max != 0 && bytes > fs->history_size_max) {
+            break; /* nor anything older: history has no holes */
+        }
+        *from = lsns[i];
+        kept++;
+    }
+    return TX_OK;
+}
+
+/* The mark was moved by the steady point; settings that changed since may ask for less history. */
+static enum tx_status bound_history(struct txfs *fs, const tx_lsn *lsns, size_t count,
+                                    struct txfs_mark *mark, struct tx_error *err)
+{
+    tx_lsn from;
+    while (count > 0 && lsns[count - 1] >= mark->lsn) {
+        count--;
+    }
+    TX_TRY(txfs_history_bound(fs, lsns, count, mark->lsn, &from, err));
+    if (from <= mark->history_lsn) {
+        return TX_OK;
+    }
+    mark->history_lsn = from;
+    return txfs_mark_write(fs, mark, err);
+}
+
 struct trim_job {
     struct txfs *fs;
     int undo_dir;
+    struct txfs_mark mark;
     tx_lsn lsn; /* commits below may go */
-    uint64_t count;
-    uint64_t bytes;
 };
-
-/* From the newest to the oldest: is this one within the bounds of history? */
-static enum tx_status trim_one(struct trim_job *job, tx_lsn lsn, struct tx_error *err)
-{
-    struct txfs *fs = job->fs;
-    uint64_t bytes;
-    bool is;
-    TX_TRY(is_history(fs, job->undo_dir, lsn, &is, err));
-    if (is && job->count < fs->history_count_max) {
-        TX_TRY(txfs_sums_bytes(fs, lsn, &bytes, err));
-        job->bytes += bytes;
-        if (fs->history_size_max == 0 || job->bytes <= fs->history_size_max) {
-            job->count++;
-            return TX_OK;
-        }
-        job->count = fs->history_count_max; /* nor anything older: history has no holes */
-    }
-    return lsn < job->lsn ? drop_commit(fs, job->undo_dir, lsn, err) : TX_OK;
-}
 
 /* Staged payloads of a commit that is steady have become the tree's own files; what else is in its
  * staging directory nobody reads any more. */
@@ -172,8 +196,8 @@ static enum tx_status trim(struct trim_job *job, const tx_lsn *lsns, size_t coun
         }
     }
     publisher->cleaned_lsn = job->lsn > publisher->cleaned_lsn ? job->lsn : publisher->cleaned_lsn;
-    for (size_t i = count; i-- > 0;) {
-        TX_TRY(trim_one(job, lsns[i], err));
+    for (size_t i = 0; i < count && lsns[i] < job->lsn && lsns[i] < job->mark.history_lsn; i++) {
+        TX_TRY(drop_commit(job->fs, job->undo_dir, lsns[i], err));
     }
     return drop_gone(job->fs, job->undo_dir, err);
 }
@@ -182,14 +206,16 @@ enum tx_status txfs_trim(void *rm, tx_lsn lsn, tx_lsn oldest, struct tx_error *e
 {
     struct trim_job job = {.fs = rm};
     TX_AUTO(tx_buf) list = TX_BUF_INIT;
-    struct txfs_mark mark;
-    TX_TRY(txfs_mark_read(job.fs, &mark, err));
+    TX_TRY(txfs_mark_read(job.fs, &job.mark, err));
     job.lsn = lsn < oldest ? lsn : oldest;
-    job.lsn = job.lsn < mark.lsn ? job.lsn : mark.lsn;
+    job.lsn = job.lsn < job.mark.lsn ? job.lsn : job.mark.lsn;
     TX_TRY(txfs_undo_list(job.fs, &list, err));
     if (list.size == 0) {
         return TX_OK;
     }
+    const tx_lsn *lsns = (const tx_lsn *)(const void *)list.data;
+    size_t count = list.size / sizeof(*lsns);
     TX_TRY(txfs_undo_dir(job.fs, &job.undo_dir, err));
-    return trim(&job, (const tx_lsn *)(const void *)list.data, list.size / sizeof(tx_lsn), err);
+    TX_TRY(bound_history(job.fs, lsns, count, &job.mark, err));
+    return trim(&job, lsns, count, err);
 }

@@ -15,7 +15,7 @@ struct txfs_mark_disk {
     uint64_t magic;
     uint32_t version;
     uint64_t lsn;
-    uint64_t sums_lsn;
+    uint64_t history_lsn;
     uint64_t others_size;
     uint64_t seal;
 };
@@ -92,7 +92,7 @@ enum txfs_sum_flags {
 
 #define TXFS_SAVED_MAGIC 0x3130444556415354u /* "TSAVED01" as bytes */
 #define TXFS_SAVED_VERSION 1u
-#define TXFS_SAVED_HEAD_SIZE 96u
+#define TXFS_SAVED_HEAD_SIZE 88u
 
 struct txfs_saved_disk {
     uint64_t magic;
@@ -101,7 +101,6 @@ struct txfs_saved_disk {
     uint32_t mode;
     uint32_t uid;
     uint32_t gid;
-    uint64_t dev;
     uint64_t ino;
     uint64_t size;
     int64_t atime_ns;

@@ -16,6 +16,7 @@ struct validation {
     const char *parent;  /* last looked at, not NUL-terminated */
     size_t parent_size;
     int parent_fd;
+    bool elsewhere; /* what look_now saw last is on another volume */
 };
 
 static void validation_auto(struct validation *job)
@@ -43,6 +44,7 @@ static enum tx_status look_now(struct validation *job, const char *real, int *di
         return tx_error_os(err, -got, "look at a touched file");
     }
     *now = txfs_identity_of(&stat);
+    job->elsewhere = stat.dev != job->view->fs->root_dev;
     return TX_OK;
 }
 
@@ -150,7 +152,7 @@ static enum tx_status check_touched(struct validation *job, const struct txfs_to
     if (dir < 0 || !txfs_identity_same(&touch->identity, &now)) {
         return txfs_conflict(job->view, real, &touch->identity, &now, err);
     }
-    if (now.existed && now.dev != job->view->fs->root_dev) {
+    if (now.existed && job->elsewhere) {
         return txfs_refuse(err, TX_EXDEV, real, "is on another volume");
     }
     TX_TRY(check_parent(job, real, dir, err));

@@ -4,7 +4,7 @@
 
 #include "sim/sim_ops.h"
 
-#define DEVICE 0x51u /* st_dev of the only file system */
+#define DEVICE 0x51u /* st_dev of the only file system at the first boot */
 #define VALUE_SIZE_MAX 65536u
 #define CAPABILITY "security.capability"
 
@@ -21,7 +21,7 @@ void sim_stat_of(const struct sim *sim, uint32_t ino, struct txio_stat *stat)
         }
     }
     *stat = (struct txio_stat){
-        .dev = DEVICE,
+        .dev = DEVICE + sim->boots, /* as a real one, it may get another number */
         .ino = ino,
         .size = S_ISDIR(inode->mode) ? SIM_BLOCK : inode->size,
         .allocated = S_ISDIR(inode->mode) ? SIM_BLOCK : sim_content_allocated(inode),
