@@ -10,6 +10,7 @@ enum txcrash_exit {
     TXCRASH_FINE = 0,
     TXCRASH_CONVICTED = 1, /* or the run itself failed, which is said on standard error */
     TXCRASH_USAGE = 2,
+    TXCRASH_UNABLE = 77, /* something is missing on this machine: nothing was tested */
 };
 
 struct txcrash_command {
@@ -19,6 +20,7 @@ struct txcrash_command {
     int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 };
 
-/* kill, powercut, sim: declared here, listed in txcrash_main.c. */
+/* Listed in txcrash_main.c. */
+extern const struct txcrash_command powercut_command;
 
 #endif

@@ -5,6 +5,7 @@
 #include "txcrash.h"
 
 static const struct txcrash_command *const commands[] = {
+    &powercut_command,
     NULL,
 };
 

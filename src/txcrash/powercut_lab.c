@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The laboratory: a process namespace, a mount namespace and a tmpfs. Whoever is outside keeps
+ * watch and ends it; with its first process the kernel ends every process inside, and with them
+ * go the mounts and the loop devices. So nothing stays behind, whatever ends us.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "powercut_internal.h"
+#include "txcrash.h"
+
+static void make_folder(const char *path)
+{
+    if (mkdir(path, 0755) != 0) {
+        powercut_die_errno("make %s", path);
+    }
+}
+
+void lab_mount(const char *what, const char *where, const char *type, const char *options)
+{
+    if (mount(what, where, type, MS_NOSUID | MS_NODEV, options) != 0) {
+        powercut_die_errno("mount a %s on %s", type, where);
+    }
+}
+
+/* What is mounted from here on is seen by this process and its children only. */
+static void own_mounts(void)
+{
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
+        powercut_die_errno("leave the mount namespace");
+    }
+}
+
+static void fit_out(struct lab *lab)
+{
+    lab_mount("txcrash", lab->work, "tmpfs", "mode=0755");
+    lab->dir = powercut_format("%s/dir", lab->work);
+    lab->fuse = powercut_format("%s/fuse", lab->work);
+    lab->ack = powercut_format("%s/fuse/ack", lab->work);
+    lab->private = powercut_format("%s/main", lab->work);
+    make_folder(lab->dir);
+    make_folder(lab->fuse);
+    make_folder(lab->private);
+}
+
+static void release(struct lab *lab)
+{
+    free(lab->dir);
+    free(lab->fuse);
+    free(lab->ack);
+    free(lab->private);
+}
+
+static void adopt_orphans(void)
+{
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
+        powercut_die_errno("adopt orphans");
+    }
+}
+
+void lab_split(struct lab *lab, unsigned number)
+{
+    own_mounts();
+    adopt_orphans();
+    lab->private = powercut_format("%s/worker-%u", lab->work, number);
+    make_folder(lab->private);
+    lab->seed += number + 1;
+}
+
+/* The first process of the namespace: buries orphans until the one with the work has ended. */
+static int be_first(struct lab *lab, int (*work)(struct lab *lab))
+{
+    own_mounts();
+    if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0) {
+        powercut_die_errno("mount /proc");
+    }
+    fit_out(lab);
+    pid_t worker = fork();
+    if (worker == 0) {
+        adopt_orphans();
+        int code = work(lab);
+        release(lab);
+        free(lab->work);
+        exit(code);
+    }
+    int status = 0;
+    for (pid_t pid = worker < 0 ? -1 : 0; pid != worker;) {
+        pid = waitpid(-1, &status, 0);
+        if (pid < 0 && errno != EINTR) {
+            powercut_die_errno("run the laboratory");
+        }
+    }
+    release(lab);
+    if (WIFSIGNALED(status)) {
+        powercut_die("the laboratory was ended by signal %d", WTERMSIG(status));
+    }
+    return WEXITSTATUS(status);
+}
+
+/* Until the laboratory has ended. Answers the signal that asked for it, or 0. */
+static int watch(pid_t first, const sigset_t *signals, int *status)
+{
+    int asked = 0;
+    pid_t pid;
+    while ((pid = waitpid(first, status, WNOHANG)) == 0 || (pid < 0 && errno == EINTR)) {
+        int number = sigwaitinfo(signals, NULL);
+        if (number > 0 && number != SIGCHLD) {
+            asked = number;
+            kill(first, SIGKILL);
+        }
+    }
+    return asked;
+}
+
+static char *make_work(void)
+{
+    const char *temporary = getenv("TMPDIR");
+    char *work = powercut_format("%s/txcrash.XXXXXX", temporary ? temporary : "/tmp");
+    if (!mkdtemp(work)) {
+        powercut_die_errno("make a directory in %s", temporary ? temporary : "/tmp");
+    }
+    return work;
+}
+
+static void end_like(int number, const sigset_t *signals)
+{
+    signal(number, SIG_DFL);
+    raise(number);
+    sigprocmask(SIG_UNBLOCK, signals, NULL);
+}
+
+int lab_run(const struct powercut_options *options, int (*work)(struct lab *lab))
+{
+    struct lab lab = {.options = options, .seed = options->seed};
+    sigset_t signals;
+    int status = 0;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &signals, NULL); /* inside too: only the command's own are its own */
+    if (unshare(CLONE_NEWPID) != 0) {
+        fprintf(stderr, "txcrash powercut: not possible here: needs namespaces\n");
+        return TXCRASH_UNABLE;
+    }
+    lab.work = make_work();
+    fflush(NULL);
+    pid_t first = fork();
+    if (first == 0) {
+        /* Our parent may have died already; then it has no parent to tell. */
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
+            powercut_die_errno("tie the laboratory to this process");
+        }
+        exit(be_first(&lab, work));
+    }
+    int asked = first < 0 ? 0 : watch(first, &signals, &status);
+    if (rmdir(lab.work) != 0) {
+        fprintf(stderr, "txcrash powercut: %s stays behind\n", lab.work);
+    }
+    free(lab.work);
+    if (asked) {
+        end_like(asked, &signals);
+    }
+    return first >= 0 && WIFEXITED(status) ? WEXITSTATUS(status) : TXCRASH_CONVICTED;
+}
