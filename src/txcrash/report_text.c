@@ -6,34 +6,58 @@
 
 #define VIOLATIONS_SHOWN 10u
 
-static void print_violation(const struct report_state *state, FILE *to)
-{
-    fprintf(to, "\nviolation before event %" PRIu64 ", %s\n", state->event,
-            state->choice ? state->choice : "everything kept");
-    if (state->message) {
-        fprintf(to, "  %s\n", state->message);
-    }
-    if (state->reproduce) {
-        fprintf(to, "  again: %s\n", state->reproduce);
-    }
-    if (state->image) {
-        fprintf(to, "  image: %s\n", state->image);
+/* Bytes that a terminal would obey are shown, not sent. */
+static void print_escaped(const char *text, FILE *to) {
+    for (; *text; text++) {
+        unsigned char byte = (unsigned char)*text;
+        if (byte < 0x20 || byte == 0x7f) {
+            fprintf(to, "\\x%02x", byte);
+        } else {
+            fputc(byte, to);
+        }
     }
 }
 
-void report_print_text(const struct report *report, FILE *to)
-{
+static void print_line(const char *title, const char *text, FILE *to) {
+    if (text) {
+        fprintf(to, "  %s", title);
+        print_escaped(text, to);
+        fputc('\n', to);
+    }
+}
+
+static void print_violation(const struct report *report, const struct report_state *state,
+                            FILE *to) {
+    bool at_end = state->event >= report->event_count;
+    fprintf(to, "\nviolation %s event %" PRIu64 ", ", at_end ? "after the last" : "before",
+            state->event);
+    print_escaped(state->choice ? state->choice : "everything kept", to);
+    fputc('\n', to);
+    print_line("next:  ", at_end ? NULL : report->events[state->event].text, to);
+    print_line("found: ", state->message, to);
+    print_line("again: ", state->reproduce, to);
+    print_line("image: ", state->image, to);
+}
+
+static void print_total(const struct report_total *total, FILE *to) {
+    fprintf(to, "  %8" PRIu64 "  ", total->count);
+    print_escaped(total->name, to);
+    fputc('\n', to);
+}
+
+void report_print_text(const struct report *report, FILE *to) {
     fprintf(to, "txcrash %s: %s\n", report->mode, report->subject);
     for (size_t i = 0; i < report->note_count; i++) {
-        fprintf(to, "  %-12s %s\n", report->notes[i].name, report->notes[i].value);
+        fprintf(to, "  %-10s", report->notes[i].name);
+        print_line("", report->notes[i].value, to);
     }
     for (size_t i = 0; i < report->total_count; i++) {
-        fprintf(to, "  %-24s %" PRIu64 "\n", report->totals[i].name, report->totals[i].count);
+        print_total(&report->totals[i], to);
     }
     uint64_t shown = 0;
     for (size_t i = 0; i < report->state_count && shown < VIOLATIONS_SHOWN; i++) {
         if (report->states[i].verdict == REPORT_VIOLATION) {
-            print_violation(&report->states[i], to);
+            print_violation(report, &report->states[i], to);
             shown++;
         }
     }

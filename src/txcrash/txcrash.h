@@ -19,6 +19,7 @@ struct txcrash_command {
     int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 };
 
-/* kill, powercut, sim: declared here, listed in txcrash_main.c. */
+/* Listed in txcrash_main.c. */
+extern const struct txcrash_command txcrash_kill;
 
 #endif
