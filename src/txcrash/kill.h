@@ -49,11 +49,12 @@ struct kill_plan {
 
 /* What one run showed. Small enough for one write to a pipe to be whole (PIPE_BUF). */
 struct kill_result {
-    unsigned long number; /* the call; KILL_NEVER: it ended by itself */
+    unsigned long number; /* of the call */
+    bool killed;          /* false: it ended by itself before that call */
     bool convicted, copied, other_call;
     char said[KILL_LINE_SIZE];        /* first line of the check */
     char message[2 * KILL_LINE_SIZE]; /* why convicted */
-    char history[KILL_HISTORY_SIZE];  /* kills on the same copy, this one last: "3,7-11" */
+    char history[KILL_HISTORY_SIZE];  /* runs on the same copy, this one last: "3,7-11" */
     char image[KILL_LINE_SIZE];       /* where the copy was kept; "": nowhere */
 };
 _Static_assert(sizeof(struct kill_result) <= PIPE_BUF, "a write of a result must be atomic");
@@ -118,6 +119,9 @@ void kill_status_words(int status, bool timed_out, char *words, size_t size);
 /* A limit of time: kill_timer_expired() turns true. 0 ends it. One at a time in a process. */
 void kill_timer_set(unsigned seconds);
 bool kill_timer_expired(void);
+/* From now on SIGINT and SIGTERM end what runs, as if its time were over. */
+void kill_catch_interrupts(void);
+int kill_interrupted(void); /* the signal, 0: none */
 /* The last line of a file that has something in it, "" when none. */
 void kill_last_line(const char *path, char *line, size_t size);
 

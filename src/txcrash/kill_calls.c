@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* System calls as people read them: name, paths, sizes. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -9,10 +10,11 @@
 #include "kill.h"
 
 #define PATH_SHOWN 512u
+#define SIZE_SHOWN (UINT64_C(1) << 40)
 
 /* Made by the compiler from <sys/syscall.h>: [number] = "name". */
 static const char *const names[] = {
-#include "src/txcrash/kill_call_names.inc"
+#include "kill_call_names.inc"
 };
 
 /*
@@ -89,7 +91,8 @@ static const struct shape {
     {"ioctl", "f", REPORT_CALL},
 };
 
-const char *kill_call_name(int nr) {
+const char *kill_call_name(int nr)
+{
     static char unknown[32];
     if (nr >= 0 && (size_t)nr < sizeof names / sizeof *names && names[nr]) {
         return names[nr];
@@ -98,7 +101,8 @@ const char *kill_call_name(int nr) {
     return unknown;
 }
 
-static const struct shape *shape_of(const char *name) {
+static const struct shape *shape_of(const char *name)
+{
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         if (strcmp(shapes[i].name, name) == 0) {
             return &shapes[i];
@@ -108,7 +112,8 @@ static const struct shape *shape_of(const char *name) {
 }
 
 /* Memory of a stopped process up to `size`, as far as it can be read. */
-static size_t peek(pid_t pid, uint64_t address, void *data, size_t size) {
+static size_t peek(pid_t pid, uint64_t address, void *data, size_t size)
+{
     size_t done = 0;
     while (done < size) {
         size_t step = 4096 - (size_t)((address + done) % 4096); /* the next page may not be there */
@@ -124,7 +129,8 @@ static size_t peek(pid_t pid, uint64_t address, void *data, size_t size) {
 }
 
 /* Where a descriptor leads, "" when nowhere. */
-static void descriptor_path(pid_t pid, int fd, char *path) {
+static void descriptor_path(pid_t pid, int fd, char *path)
+{
     char link[64];
     snprintf(link, sizeof link, "/proc/%d/fd/%d", (int)pid, fd);
     ssize_t size = readlink(link, path, PATH_SHOWN - 1);
@@ -132,7 +138,8 @@ static void descriptor_path(pid_t pid, int fd, char *path) {
 }
 
 /* A path below the copy begins with {dir}. */
-static void print_path(FILE *to, const char *path, const char *dir) {
+static void print_path(FILE *to, const char *path, const char *dir)
+{
     size_t size = strlen(dir);
     if (strncmp(path, dir, size) == 0 && (path[size] == '/' || path[size] == '\0')) {
         fprintf(to, " {dir}%s", path + size);
@@ -142,7 +149,8 @@ static void print_path(FILE *to, const char *path, const char *dir) {
 }
 
 /* The bytes that are written to the file of acknowledgements, without the last line feed. */
-static void print_ack(FILE *to, pid_t pid, const struct kill_call *call) {
+static void print_ack(FILE *to, pid_t pid, const struct kill_call *call)
+{
     char text[PATH_SHOWN];
     size_t size = call->args[2] < sizeof text ? (size_t)call->args[2] : sizeof text;
     size = peek(pid, call->args[1], text, size);
@@ -152,19 +160,37 @@ static void print_ack(FILE *to, pid_t pid, const struct kill_call *call) {
     fwrite(text, 1, size, to);
 }
 
-static void print_argument(FILE *to, pid_t pid, char what, uint64_t value, const char *dir) {
+/* A path, from the directory that it is relative to; an empty one means the descriptor itself. */
+static void print_path_at(FILE *to, pid_t pid, int fd, uint64_t address, const char *dir)
+{
+    char path[PATH_SHOWN] = "", name[PATH_SHOWN] = "";
+    name[peek(pid, address, name, sizeof name - 1)] = '\0';
+    if (*name == '/' || fd == AT_FDCWD) {
+        print_path(to, name, dir);
+        return;
+    }
+    descriptor_path(pid, fd, path);
+    print_path(to, path, dir);
+    fprintf(to, "%s%s", *name ? "/" : "", name);
+}
+
+/* The i-th argument of a call, when it is of a kind that says something. */
+static void print_argument(FILE *to, pid_t pid, const char *arguments, size_t i,
+                           const struct kill_call *call, const char *dir)
+{
     char path[PATH_SHOWN] = "";
-    if (what == 'f') {
-        descriptor_path(pid, (int)value, path);
+    if (arguments[i] == 'f') {
+        descriptor_path(pid, (int)call->args[i], path);
         print_path(to, path, dir);
-    } else if (what == 'p') {
-        path[peek(pid, value, path, sizeof path - 1)] = '\0';
-        print_path(to, path, dir);
+    } else if (arguments[i] == 'p') {
+        bool relative = i > 0 && arguments[i - 1] == 'd';
+        print_path_at(to, pid, relative ? (int)call->args[i - 1] : AT_FDCWD, call->args[i], dir);
     }
 }
 
 void kill_call_event(struct report *report, pid_t pid, const struct kill_call *call,
-                     const char *dir, const char *acks) {
+                     const char *dir, const char *acks)
+{
     const char *name = kill_call_name(call->nr);
     const struct shape *shape = shape_of(name);
     enum report_event_kind kind = shape ? shape->kind : REPORT_CALL;
@@ -184,9 +210,11 @@ void kill_call_event(struct report *report, pid_t pid, const struct kill_call *c
     } else {
         fputs(name, to);
         for (size_t i = 0; shape && shape->arguments[i]; i++) {
-            print_argument(to, pid, shape->arguments[i], call->args[i], dir);
+            print_argument(to, pid, shape->arguments, i, call, dir);
             offset = shape->arguments[i] == 'o' ? call->args[i] : offset;
-            count = shape->arguments[i] == 'z' ? call->args[i] : count;
+            /* "As much as there is" is said by a number that is no size. */
+            count =
+                shape->arguments[i] == 'z' && call->args[i] < SIZE_SHOWN ? call->args[i] : count;
         }
     }
     fclose(to);

@@ -12,24 +12,21 @@
 #include "kill.h"
 #include "txcrash.h"
 
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal) {
-    interrupted = signal;
-}
-
-void kill_die(const char *what) {
+void kill_die(const char *what)
+{
     fprintf(stderr, "txcrash kill: %s: %s\n", what, strerror(errno));
     exit(TXCRASH_CONVICTED);
 }
 
 /* Paths go into shell commands as they are. */
-static bool is_safe(const char *path) {
+static bool is_safe(const char *path)
+{
     return path[strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                              "%+,-./:=@_")] == '\0';
 }
 
-static bool make_area(struct kill_plan *plan) {
+static bool make_area(struct kill_plan *plan)
+{
     const char *base = getenv("TMPDIR");
     base = base && *base ? base : "/tmp";
     if (!is_safe(base) || *base != '/') {
@@ -46,7 +43,8 @@ static bool make_area(struct kill_plan *plan) {
     return true;
 }
 
-static void remove_area(const struct kill_plan *plan) {
+static void remove_area(const struct kill_plan *plan)
+{
     pid_t pid = fork();
     if (pid == 0) {
         execlp("rm", "rm", "-rf", "--", plan->area, (char *)NULL);
@@ -58,7 +56,8 @@ static void remove_area(const struct kill_plan *plan) {
     }
 }
 
-static pid_t start_worker(const struct kill_plan *plan, unsigned job, const int fds[2]) {
+static pid_t start_worker(const struct kill_plan *plan, unsigned job, const int fds[2])
+{
     pid_t parent = getpid();
     pid_t pid = fork();
     if (pid < 0) {
@@ -84,7 +83,8 @@ struct results {
 };
 
 /* A count on a terminal, nothing elsewhere. */
-static void show_progress(const struct kill_plan *plan, size_t count, bool end) {
+static void show_progress(const struct kill_plan *plan, size_t count, bool end)
+{
     if (isatty(STDERR_FILENO) && (end || count % 16 == 0)) {
         unsigned long all = plan->numbers ? plan->number_count : plan->seen_count;
         fprintf(stderr, end ? "\r\033[K" : "\r%zu of %lu kills", count, all);
@@ -92,7 +92,8 @@ static void show_progress(const struct kill_plan *plan, size_t count, bool end) 
 }
 
 /* One result; false at the end. The workers write them whole. */
-static bool receive(int fd, struct results *results) {
+static bool receive(int fd, struct results *results)
+{
     if (results->count == results->room) {
         results->room = results->room ? 2 * results->room : 256;
         results->items = reallocarray(results->items, results->room, sizeof *results->items);
@@ -102,19 +103,20 @@ static bool receive(int fd, struct results *results) {
     }
     char *to = (char *)&results->items[results->count];
     size_t done = 0;
-    while (done < sizeof *results->items && !interrupted) {
+    while (done < sizeof *results->items && !kill_interrupted()) {
         ssize_t count = read(fd, to + done, sizeof *results->items - done);
         if (count == 0 || (count < 0 && errno != EINTR)) {
             return false;
         }
         done += count > 0 ? (size_t)count : 0;
     }
-    results->count += !interrupted;
-    return !interrupted;
+    results->count += !kill_interrupted();
+    return !kill_interrupted();
 }
 
 /* All workers, until they have ended. False when one failed or somebody interrupted. */
-static bool run_workers(const struct kill_plan *plan, struct results *results) {
+static bool run_workers(const struct kill_plan *plan, struct results *results)
+{
     pid_t pids[KILL_JOBS_MAX];
     int fds[2];
     bool good = true;
@@ -132,21 +134,22 @@ static bool run_workers(const struct kill_plan *plan, struct results *results) {
     close(fds[0]);
     for (unsigned job = 0; job < plan->jobs; job++) {
         int status = 0;
-        if (interrupted) {
+        if (kill_interrupted()) {
             kill(pids[job], SIGKILL); /* what it traces dies with it */
         }
         while (waitpid(pids[job], &status, 0) < 0 && errno == EINTR) {
         }
         good = good && status == 0;
     }
-    if (!good && !interrupted) {
+    if (!good && !kill_interrupted()) {
         fputs("txcrash kill: a worker failed\n", stderr);
     }
-    return good && !interrupted;
+    return good && !kill_interrupted();
 }
 
 /* With the area made and to be removed. */
-static int run_plan(struct kill_plan *plan, const struct report_outputs *outputs) {
+static int run_plan(struct kill_plan *plan, const struct report_outputs *outputs)
+{
     struct report *report = report_new("kill", plan->command[0]);
     struct results results = {0};
     int code = TXCRASH_CONVICTED;
@@ -157,7 +160,7 @@ static int run_plan(struct kill_plan *plan, const struct report_outputs *outputs
             plan->numbers = kill_numbers_draw(&plan->number_count, plan->seen_count, plan->seed);
         }
         bool good = run_workers(plan, &results);
-        if (!interrupted) {
+        if (!kill_interrupted()) {
             kill_add_results(plan, report, results.items, results.count);
             code = report_finish(report, outputs);
             code = good ? code : TXCRASH_CONVICTED;
@@ -168,10 +171,10 @@ static int run_plan(struct kill_plan *plan, const struct report_outputs *outputs
     return code;
 }
 
-static int run(int argc, char **argv) {
+static int run(int argc, char **argv)
+{
     struct kill_plan plan;
     struct report_outputs outputs = {0};
-    struct sigaction action = {.sa_handler = on_interrupt};
     if (!kill_options_parse(argc, argv, &plan, &outputs)) {
         fputs("try: txcrash help kill\n", stderr);
         return TXCRASH_USAGE;
@@ -179,8 +182,7 @@ static int run(int argc, char **argv) {
     if (!make_area(&plan)) {
         return TXCRASH_USAGE;
     }
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    kill_catch_interrupts();
     int code = run_plan(&plan, &outputs);
     remove_area(&plan);
     free(plan.numbers);
@@ -188,9 +190,9 @@ static int run(int argc, char **argv) {
     free(plan.area);
     free((char *)plan.template_dir);
     free((char *)plan.keep);
-    if (interrupted) {
-        signal(interrupted, SIG_DFL);
-        raise(interrupted);
+    if (kill_interrupted()) {
+        signal(kill_interrupted(), SIG_DFL);
+        raise(kill_interrupted());
     }
     return code;
 }

@@ -11,7 +11,8 @@
 
 #include "kill.h"
 
-char *kill_format(const char *format, ...) {
+char *kill_format(const char *format, ...)
+{
     va_list arguments;
     char *text = NULL;
     va_start(arguments, format);
@@ -24,7 +25,8 @@ char *kill_format(const char *format, ...) {
 }
 
 /* Every {dir} and {acks} of a text becomes a path. */
-static char *fill_in(const struct kill_copy *copy, const char *text) {
+static char *fill_in(const struct kill_copy *copy, const char *text)
+{
     char *filled = NULL;
     size_t size = 0;
     FILE *to = open_memstream(&filled, &size);
@@ -49,7 +51,8 @@ static char *fill_in(const struct kill_copy *copy, const char *text) {
 }
 
 /* Run a program that has nothing to say when all is well. */
-static void run(const char *what, char *const argv[]) {
+static void run(const char *what, char *const argv[])
+{
     int status = 0;
     pid_t pid = fork();
     if (pid == 0) {
@@ -67,12 +70,14 @@ static void run(const char *what, char *const argv[]) {
     }
 }
 
-static void remove_tree(const char *path) {
+static void remove_tree(const char *path)
+{
     char *remove[] = {"rm", "-rf", "--", (char *)path, NULL};
     run(path, remove);
 }
 
-void kill_copy_init(struct kill_copy *copy, const struct kill_plan *plan, unsigned job) {
+void kill_copy_init(struct kill_copy *copy, const struct kill_plan *plan, unsigned job)
+{
     size_t count = 0;
     *copy = (struct kill_copy){.plan = plan};
     copy->home = kill_format("%s/job%u", plan->area, job);
@@ -97,7 +102,8 @@ void kill_copy_init(struct kill_copy *copy, const struct kill_plan *plan, unsign
     copy->check = fill_in(copy, plan->check);
 }
 
-void kill_copy_release(struct kill_copy *copy) {
+void kill_copy_release(struct kill_copy *copy)
+{
     remove_tree(copy->home);
     for (size_t i = 0; copy->argv[i]; i++) {
         free(copy->argv[i]);
@@ -111,7 +117,8 @@ void kill_copy_release(struct kill_copy *copy) {
     free(copy->errors);
 }
 
-void kill_copy_renew(struct kill_copy *copy) {
+void kill_copy_renew(struct kill_copy *copy)
+{
     remove_tree(copy->dir);
     if (copy->plan->template_dir) {
         char *from = (char *)copy->plan->template_dir;
@@ -122,7 +129,8 @@ void kill_copy_renew(struct kill_copy *copy) {
     }
 }
 
-void kill_copy_forget_acks(struct kill_copy *copy) {
+void kill_copy_forget_acks(struct kill_copy *copy)
+{
     int fd = open(copy->acks, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0) {
         kill_die(copy->acks);
@@ -130,13 +138,13 @@ void kill_copy_forget_acks(struct kill_copy *copy) {
     close(fd);
 }
 
-void kill_copy_keep(struct kill_copy *copy, unsigned long number, char *image, size_t size) {
+void kill_copy_keep(struct kill_copy *copy, unsigned long number, char *image, size_t size)
+{
     *image = '\0';
     if (!copy->plan->keep) {
         return;
     }
-    char *name = number == KILL_NEVER ? kill_format("%s/unkilled", copy->plan->keep)
-                                      : kill_format("%s/call-%lu", copy->plan->keep, number);
+    char *name = kill_format("%s/call-%lu", copy->plan->keep, number);
     char *argv[] = {"cp", "-aT", "--", copy->dir, name, NULL};
     remove_tree(name);
     run("keep what was convicted", argv);

@@ -151,20 +151,24 @@ struct program {
     unsigned short size;
 };
 
-static void load(struct program *to, size_t offset) {
+static void load(struct program *to, size_t offset)
+{
     to->code[to->size++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)offset);
 }
 
-static void answer(struct program *to, unsigned what) {
+static void answer(struct program *to, unsigned what)
+{
     to->code[to->size++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, what);
 }
 
-static void skip_unless(struct program *to, unsigned short test, unsigned value) {
+static void skip_unless(struct program *to, unsigned short test, unsigned value)
+{
     to->code[to->size++] = (struct sock_filter)BPF_JUMP(BPF_JMP | test | BPF_K, value, 0, 1);
 }
 
 /* The number of a call by name, -1 when this machine does not have it. */
-static int number_of(const char *name) {
+static int number_of(const char *name)
+{
     for (int nr = 0; nr < 1024; nr++) {
         if (strcmp(kill_call_name(nr), name) == 0) {
             return nr;
@@ -173,7 +177,8 @@ static int number_of(const char *name) {
     return -1;
 }
 
-static void build(struct program *to) {
+static void build(struct program *to)
+{
     load(to, offsetof(struct seccomp_data, arch));
     to->code[to->size++] =
         (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OWN_ARCHITECTURE, 1, 0);
@@ -198,13 +203,15 @@ static void build(struct program *to) {
 
 static struct program program;
 
-void kill_filter_prepare(void) {
+void kill_filter_prepare(void)
+{
     if (program.size == 0) {
         build(&program);
     }
 }
 
-void kill_filter_install(void) {
+void kill_filter_install(void)
+{
     struct sock_fprog filter = {.len = program.size, .filter = program.code};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) {

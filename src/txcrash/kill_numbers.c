@@ -8,7 +8,8 @@
 #define NUMBERS_MAX 1000000ul
 
 /* "7" or "7-11" at *text, which moves behind it. */
-static bool parse_range(const char **text, unsigned long *first, unsigned long *last) {
+static bool parse_range(const char **text, unsigned long *first, unsigned long *last)
+{
     char *end = NULL;
     if (**text < '0' || **text > '9') {
         return false;
@@ -21,7 +22,8 @@ static bool parse_range(const char **text, unsigned long *first, unsigned long *
     return *first >= 1 && *first <= *last && *last - *first < NUMBERS_MAX && *last < KILL_NEVER;
 }
 
-unsigned long *kill_numbers_parse(const char *text, size_t *count) {
+unsigned long *kill_numbers_parse(const char *text, size_t *count)
+{
     unsigned long *numbers = NULL, first, last;
     *count = 0;
     for (;; text++) {
@@ -42,13 +44,15 @@ unsigned long *kill_numbers_parse(const char *text, size_t *count) {
     }
 }
 
-static unsigned long draw(unsigned long *seed, unsigned long limit) {
+static unsigned long draw(unsigned long *seed, unsigned long limit)
+{
     *seed = *seed * 6364136223846793005ul + 1442695040888963407ul;
     return (*seed >> 33) % limit;
 }
 
 /* Goes through 1..limit once and takes each with the chance that just fills the rest. */
-unsigned long *kill_numbers_draw(size_t *count, unsigned long limit, unsigned long seed) {
+unsigned long *kill_numbers_draw(size_t *count, unsigned long limit, unsigned long seed)
+{
     size_t wanted = *count < limit ? *count : limit;
     unsigned long *numbers = calloc(wanted + 1, sizeof *numbers);
     if (!numbers) {
@@ -64,7 +68,8 @@ unsigned long *kill_numbers_draw(size_t *count, unsigned long limit, unsigned lo
 }
 
 /* "3" and 4 make "3-4", "3-4" and 5 make "3-5", anything else a comma. */
-bool kill_numbers_append(char *list, size_t size, unsigned long number) {
+bool kill_numbers_append(char *list, size_t size, unsigned long number)
+{
     size_t length = strlen(list);
     size_t begin = length; /* of the last number */
     while (begin > 0 && list[begin - 1] >= '0' && list[begin - 1] <= '9') {

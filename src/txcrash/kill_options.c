@@ -8,7 +8,8 @@
 
 #include "kill.h"
 
-void kill_print_usage(FILE *to) {
+void kill_print_usage(FILE *to)
+{
     fputs("usage: txcrash kill [OPTION...] --check COMMAND -- PROGRAM [ARGUMENT...]\n\n"
           "Kill a program before each of its system calls; after each kill run the check.\n"
           "{dir} stands for a fresh copy of the template, {acks} for the file of what was\n"
@@ -66,14 +67,16 @@ static const struct option options[] = {
     {NULL, 0, NULL, 0},
 };
 
-static bool wrong(const char *what, const char *value) {
+static bool wrong(const char *what, const char *value)
+{
     fprintf(stderr, "txcrash kill: %s%s%s%s\n", what, value ? " '" : "", value ? value : "",
             value ? "'" : "");
     return false;
 }
 
 static bool number_of(const char *name, const char *text, unsigned long least, unsigned long most,
-                      unsigned long *number) {
+                      unsigned long *number)
+{
     char *end = NULL;
     errno = 0;
     unsigned long value = strtoul(text, &end, 10);
@@ -87,7 +90,8 @@ static bool number_of(const char *name, const char *text, unsigned long least, u
 }
 
 /* Two ways of choosing calls contradict each other. */
-static bool choose(struct kill_plan *plan, bool *chosen, enum kill_choice choice) {
+static bool choose(struct kill_plan *plan, bool *chosen, enum kill_choice choice)
+{
     if (*chosen) {
         return wrong("one of --every, --sample and --at is enough", NULL);
     }
@@ -96,7 +100,8 @@ static bool choose(struct kill_plan *plan, bool *chosen, enum kill_choice choice
     return true;
 }
 
-static bool take_number(struct kill_plan *plan, int id, const char *value) {
+static bool take_number(struct kill_plan *plan, int id, const char *value)
+{
     unsigned long number = 0;
     switch (id) {
     case OPT_SAMPLE:
@@ -113,7 +118,8 @@ static bool take_number(struct kill_plan *plan, int id, const char *value) {
 }
 
 static void take_text(struct kill_plan *plan, struct report_outputs *outputs, int id,
-                      const char *value) {
+                      const char *value)
+{
     switch (id) {
     case OPT_CHANGING:
         plan->changing = true;
@@ -145,13 +151,15 @@ static void take_text(struct kill_plan *plan, struct report_outputs *outputs, in
     }
 }
 
-static bool take_list(struct kill_plan *plan, const char *value) {
+static bool take_list(struct kill_plan *plan, const char *value)
+{
     plan->numbers = kill_numbers_parse(value, &plan->number_count);
     return plan->numbers || wrong("--at wants a list like 3,7-11, not", value);
 }
 
 static bool take(struct kill_plan *plan, struct report_outputs *outputs, int id, const char *value,
-                 bool *chosen) {
+                 bool *chosen)
+{
     switch (id) {
     case OPT_EVERY:
         return choose(plan, chosen, KILL_EVERY);
@@ -170,7 +178,8 @@ static bool take(struct kill_plan *plan, struct report_outputs *outputs, int id,
 }
 
 /* What does not depend on the order of the options. */
-static bool complete(struct kill_plan *plan) {
+static bool complete(struct kill_plan *plan)
+{
     if (!plan->check || *plan->check == '\0') {
         return wrong("--check COMMAND is missing: nothing would convict", NULL);
     }
@@ -200,7 +209,8 @@ static bool complete(struct kill_plan *plan) {
 }
 
 bool kill_options_parse(int argc, char **argv, struct kill_plan *plan,
-                        struct report_outputs *outputs) {
+                        struct report_outputs *outputs)
+{
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     bool chosen = false;
     int id;

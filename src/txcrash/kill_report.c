@@ -16,7 +16,8 @@ struct first_run {
     unsigned long count;
 };
 
-static void on_call(void *arg, pid_t pid, const struct kill_call *call) {
+static void on_call(void *arg, pid_t pid, const struct kill_call *call)
+{
     struct first_run *first = arg;
     if ((first->count & (first->count - 1)) == 0) {
         first->seen =
@@ -29,13 +30,17 @@ static void on_call(void *arg, pid_t pid, const struct kill_call *call) {
     kill_call_event(first->report, pid, call, first->copy->dir, first->copy->acks);
 }
 
-static bool fails(const char *what, const char *how, const char *line) {
-    fprintf(stderr, "txcrash kill: %s: %s%s%s\n", what, how, *line ? ": " : "", line);
+static bool fails(const char *what, const char *how, const char *line)
+{
+    if (!kill_interrupted()) {
+        fprintf(stderr, "txcrash kill: %s: %s%s%s\n", what, how, *line ? ": " : "", line);
+    }
     return false;
 }
 
 /* What --reuse compares with. */
-static bool look_at_untouched(struct kill_plan *plan, struct kill_copy *copy) {
+static bool look_at_untouched(struct kill_plan *plan, struct kill_copy *copy)
+{
     struct kill_result result = {0};
     kill_copy_forget_acks(copy);
     if (!kill_judge(copy, &result)) {
@@ -46,7 +51,8 @@ static bool look_at_untouched(struct kill_plan *plan, struct kill_copy *copy) {
 }
 
 /* Let the program go to its end; it must succeed, and the check agree. */
-static bool let_it_run(struct kill_copy *copy, struct kill_run *run) {
+static bool let_it_run(struct kill_copy *copy, struct kill_run *run)
+{
     struct kill_result result = {0};
     char words[64], line[KILL_LINE_SIZE];
     kill_copy_forget_acks(copy);
@@ -65,7 +71,8 @@ static bool let_it_run(struct kill_copy *copy, struct kill_run *run) {
     return true;
 }
 
-bool kill_first_run(struct kill_plan *plan, struct report *report) {
+bool kill_first_run(struct kill_plan *plan, struct report *report)
+{
     struct kill_copy copy;
     struct first_run first = {.report = report, .copy = &copy};
     kill_copy_init(&copy, plan, plan->jobs);
@@ -88,7 +95,8 @@ bool kill_first_run(struct kill_plan *plan, struct report *report) {
     return good;
 }
 
-static void print_option(FILE *to, const char *name, const char *value) {
+static void print_option(FILE *to, const char *name, const char *value)
+{
     if (value) {
         fprintf(to, " %s ", name);
         shell_word_print(to, value);
@@ -96,7 +104,8 @@ static void print_option(FILE *to, const char *name, const char *value) {
 }
 
 /* The command that does the same kills once more. */
-static char *reproduce(const struct kill_plan *plan, const char *history) {
+static char *reproduce(const struct kill_plan *plan, const char *history)
+{
     char *text = NULL;
     size_t size = 0;
     FILE *to = open_memstream(&text, &size);
@@ -119,7 +128,8 @@ static char *reproduce(const struct kill_plan *plan, const char *history) {
     return text;
 }
 
-void kill_add_notes(const struct kill_plan *plan, struct report *report) {
+void kill_add_notes(const struct kill_plan *plan, struct report *report)
+{
     char *command = NULL, *directory = getcwd(NULL, 0);
     size_t size = 0;
     FILE *to = open_memstream(&command, &size);
@@ -145,44 +155,53 @@ void kill_add_notes(const struct kill_plan *plan, struct report *report) {
     free(command);
 }
 
+/* What was done to the copy, for people. */
+static char *choice_words(const struct kill_result *result)
+{
+    if (!result->killed) {
+        return kill_format("ended by itself; runs at %s on one copy", result->history);
+    }
+    if (strpbrk(result->history, ",-")) {
+        return kill_format("kills at %s on one copy", result->history);
+    }
+    return kill_format("kill at call %lu", result->number);
+}
+
 static void add_state(const struct kill_plan *plan, struct report *report,
-                      const struct kill_result *result) {
-    bool killed = result->number != KILL_NEVER;
-    /* A run that ended by itself: what was tried is one call more than there were. */
-    char *again = result->convicted && *result->history ? reproduce(plan, result->history) : NULL;
-    bool chain = strpbrk(result->history, ",-") != NULL;
-    char *choice = !killed
-                       ? kill_format("not killed%s%s", *result->history ? ", after kills at " : "",
-                                     result->history)
-                   : chain ? kill_format("kills at %s on one copy", result->history)
-                           : kill_format("kill at call %lu", result->number);
-    unsigned long event = killed ? result->number - 1 : plan->seen_count;
-    report_state(report, &(struct report_state){
-                             .event = event > plan->seen_count ? plan->seen_count : event,
-                             .verdict = result->convicted ? REPORT_VIOLATION : REPORT_FINE,
-                             .choice = choice,
-                             .message = result->convicted ? result->message : NULL,
-                             .reproduce = again,
-                             .image = *result->image ? result->image : NULL,
-                         });
+                      const struct kill_result *result)
+{
+    char *again = result->convicted ? reproduce(plan, result->history) : NULL;
+    char *choice = choice_words(result);
+    unsigned long event = result->number - 1;
+    struct report_state state = {
+        .event = event > plan->seen_count ? plan->seen_count : event,
+        .verdict = result->convicted ? REPORT_VIOLATION : REPORT_FINE,
+        .choice = choice,
+        .message = result->convicted ? result->message : NULL,
+        .reproduce = again,
+        .image = *result->image ? result->image : NULL,
+    };
+    report_state(report, &state);
     free(choice);
     free(again);
 }
 
 /* Calls in their order; the same number twice cannot be. */
-static int by_number(const void *a, const void *b) {
+static int by_number(const void *a, const void *b)
+{
     const struct kill_result *left = a, *right = b;
     return (left->number > right->number) - (left->number < right->number);
 }
 
 /* How often the check said what. */
-static void count_answers(struct report *report, const struct kill_result *results, size_t count) {
+static void count_answers(struct report *report, const struct kill_result *results, size_t count)
+{
     const char *different[SAID_MAX];
     size_t known = 0;
     for (size_t i = 0; i < count; i++) {
         const char *said = results[i].said;
         size_t at = 0;
-        if (results[i].convicted || *said == '\0' || results[i].number == KILL_NEVER) {
+        if (results[i].convicted || *said == '\0' || !results[i].killed) {
             continue;
         }
         while (at < known && strcmp(different[at], said) != 0) {
@@ -201,15 +220,15 @@ static void count_answers(struct report *report, const struct kill_result *resul
 }
 
 void kill_add_results(const struct kill_plan *plan, struct report *report,
-                      struct kill_result *results, size_t count) {
+                      struct kill_result *results, size_t count)
+{
     uint64_t kills = 0, copies = 0, other = 0;
     qsort(results, count, sizeof *results, by_number);
     for (size_t i = 0; i < count; i++) {
-        bool killed = results[i].number != KILL_NEVER;
-        kills += killed;
+        kills += results[i].killed;
         copies += results[i].copied;
         other += results[i].other_call;
-        if (killed || results[i].convicted) {
+        if (results[i].killed || results[i].convicted) {
             add_state(plan, report, &results[i]);
         }
     }

@@ -12,15 +12,17 @@
 
 #include "kill.h"
 
-static volatile sig_atomic_t expired;
+static volatile sig_atomic_t expired, interrupted;
 
-static void on_alarm(int signal) {
+static void on_alarm(int signal)
+{
     (void)signal;
     expired = 1;
 }
 
 /* It goes off again and again: one that comes just before the process waits is not lost. */
-void kill_timer_set(unsigned seconds) {
+void kill_timer_set(unsigned seconds)
+{
     struct itimerval timer = {.it_value.tv_sec = seconds, .it_interval.tv_sec = seconds ? 1 : 0};
     struct sigaction action = {.sa_handler = on_alarm}; /* no SA_RESTART: waits must end */
     expired = 0;
@@ -29,8 +31,27 @@ void kill_timer_set(unsigned seconds) {
     }
 }
 
-bool kill_timer_expired(void) {
-    return expired != 0;
+bool kill_timer_expired(void)
+{
+    return expired != 0 || interrupted != 0;
+}
+
+static void on_interrupt(int signal)
+{
+    interrupted = signal;
+}
+
+void kill_catch_interrupts(void)
+{
+    struct sigaction action = {.sa_handler = on_interrupt};
+    if (sigaction(SIGINT, &action, NULL) != 0 || sigaction(SIGTERM, &action, NULL) != 0) {
+        kill_die("signals");
+    }
+}
+
+int kill_interrupted(void)
+{
+    return interrupted;
 }
 
 /* Keeps the first and the last line that have something in them. */
@@ -40,7 +61,8 @@ struct lines {
     char *first, *last;
 };
 
-static void end_line(struct lines *lines) {
+static void end_line(struct lines *lines)
+{
     if (lines->size > 0) {
         lines->now[lines->size] = '\0';
         memcpy(lines->last, lines->now, lines->size + 1);
@@ -51,7 +73,8 @@ static void end_line(struct lines *lines) {
     lines->size = 0;
 }
 
-static void add_bytes(struct lines *lines, const char *data, size_t size) {
+static void add_bytes(struct lines *lines, const char *data, size_t size)
+{
     for (size_t i = 0; i < size; i++) {
         if (data[i] == '\n' || data[i] == '\0') {
             end_line(lines);
@@ -62,7 +85,8 @@ static void add_bytes(struct lines *lines, const char *data, size_t size) {
 }
 
 /* False when time is over. */
-static bool read_lines(int fd, struct lines *lines) {
+static bool read_lines(int fd, struct lines *lines)
+{
     char data[4096];
     for (;;) {
         ssize_t count = read(fd, data, sizeof data);
@@ -83,7 +107,8 @@ static bool read_lines(int fd, struct lines *lines) {
     return true;
 }
 
-static pid_t start(const char *command, int output) {
+static pid_t start(const char *command, int output)
+{
     pid_t pid = fork();
     if (pid == 0) {
         int null = open("/dev/null", O_RDONLY);
@@ -102,7 +127,8 @@ static pid_t start(const char *command, int output) {
     return pid;
 }
 
-void kill_shell(const char *command, unsigned timeout_s, struct kill_answer *answer) {
+void kill_shell(const char *command, unsigned timeout_s, struct kill_answer *answer)
+{
     struct lines lines = {.first = answer->first, .last = answer->last};
     int fds[2];
     *answer->first = *answer->last = '\0';
@@ -129,7 +155,8 @@ void kill_shell(const char *command, unsigned timeout_s, struct kill_answer *ans
     kill_timer_set(0);
 }
 
-void kill_status_words(int status, bool timed_out, char *words, size_t size) {
+void kill_status_words(int status, bool timed_out, char *words, size_t size)
+{
     if (timed_out) {
         snprintf(words, size, "took too long");
     } else if (WIFSIGNALED(status)) {
@@ -139,7 +166,8 @@ void kill_status_words(int status, bool timed_out, char *words, size_t size) {
     }
 }
 
-void kill_last_line(const char *path, char *line, size_t size) {
+void kill_last_line(const char *path, char *line, size_t size)
+{
     char *text = NULL;
     size_t room = 0;
     ssize_t length;

@@ -28,7 +28,8 @@ struct tree {
     pid_t first;
 };
 
-static void tree_add(struct tree *tree, pid_t id) {
+static void tree_add(struct tree *tree, pid_t id)
+{
     if (tree->count == tree->room) {
         tree->room = tree->room ? 2 * tree->room : 16;
         tree->ids = reallocarray(tree->ids, tree->room, sizeof *tree->ids);
@@ -39,7 +40,8 @@ static void tree_add(struct tree *tree, pid_t id) {
     tree->ids[tree->count++] = id;
 }
 
-static bool tree_has(const struct tree *tree, pid_t id) {
+static bool tree_has(const struct tree *tree, pid_t id)
+{
     for (size_t i = 0; i < tree->count; i++) {
         if (tree->ids[i] == id) {
             return true;
@@ -48,7 +50,8 @@ static bool tree_has(const struct tree *tree, pid_t id) {
     return false;
 }
 
-static void tree_remove(struct tree *tree, pid_t id) {
+static void tree_remove(struct tree *tree, pid_t id)
+{
     for (size_t i = 0; i < tree->count; i++) {
         if (tree->ids[i] == id) {
             tree->ids[i] = tree->ids[--tree->count];
@@ -58,7 +61,8 @@ static void tree_remove(struct tree *tree, pid_t id) {
 }
 
 /* All at once, then wait until there is none. One that was just being born stops first. */
-static void kill_tree(struct tree *tree, struct kill_run *run) {
+static void kill_tree(struct tree *tree, struct kill_run *run)
+{
     pid_t id;
     int status;
     for (size_t i = 0; i < tree->count; i++) {
@@ -74,7 +78,8 @@ static void kill_tree(struct tree *tree, struct kill_run *run) {
     tree->count = 0;
 }
 
-static void start_child(const struct kill_run *run) {
+static void start_child(const struct kill_run *run)
+{
     int null = open("/dev/null", O_RDWR);
     int errors = open(run->error_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
     if (null < 0 || errors < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
@@ -92,7 +97,8 @@ static void start_child(const struct kill_run *run) {
     _exit(127);
 }
 
-static void start(struct kill_run *run, struct tree *tree) {
+static void start(struct kill_run *run, struct tree *tree)
+{
     int status;
     tree->first = fork();
     if (tree->first == 0) {
@@ -105,7 +111,8 @@ static void start(struct kill_run *run, struct tree *tree) {
     tree_add(tree, tree->first);
 }
 
-static void resume(const struct kill_run *run, pid_t id, int deliver) {
+static void resume(const struct kill_run *run, pid_t id, int deliver)
+{
     /* ESRCH: somebody else has killed it; wait(2) will say so. */
     if (ptrace(run->changing ? PTRACE_CONT : PTRACE_SYSCALL, id, NULL, (void *)(long)deliver) !=
             0 &&
@@ -115,7 +122,8 @@ static void resume(const struct kill_run *run, pid_t id, int deliver) {
 }
 
 /* Which call does it stand before? False when it comes out of one. */
-static bool entered_call(pid_t id, struct kill_call *call) {
+static bool entered_call(pid_t id, struct kill_call *call)
+{
     struct __ptrace_syscall_info info;
     if (ptrace(PTRACE_GET_SYSCALL_INFO, id, (void *)sizeof info, &info) <= 0) {
         return false; /* killed meanwhile */
@@ -135,7 +143,8 @@ static bool entered_call(pid_t id, struct kill_call *call) {
 
 /* A thread stopped. Answers false when it is the moment to kill, else which signal to let through.
  */
-static bool on_stop(struct kill_run *run, pid_t id, int status, int *deliver) {
+static bool on_stop(struct kill_run *run, pid_t id, int status, int *deliver)
+{
     struct kill_call call = {0};
     int signal = WSTOPSIG(status);
     int event = status >> 16;
@@ -158,7 +167,8 @@ static bool on_stop(struct kill_run *run, pid_t id, int status, int *deliver) {
 }
 
 /* True when the run is over. */
-static bool step(struct kill_run *run, struct tree *tree) {
+static bool step(struct kill_run *run, struct tree *tree)
+{
     int status, deliver;
     pid_t id = waitpid(-1, &status, __WALL);
     if (id < 0 && errno != EINTR) {
@@ -189,7 +199,8 @@ static bool step(struct kill_run *run, struct tree *tree) {
     return true;
 }
 
-void kill_trace(struct kill_run *run) {
+void kill_trace(struct kill_run *run)
+{
     struct tree tree = {0};
     run->entered = 0;
     run->started = run->killed = run->timed_out = false;

@@ -19,7 +19,8 @@ struct worker {
 };
 
 /* The number of this job's turn, from 0: shares of a few neighbours are dealt out in turn. */
-static unsigned long place_of(const struct worker *worker, unsigned long turn) {
+static unsigned long place_of(const struct worker *worker, unsigned long turn)
+{
     unsigned long share = turn / SHARE_SIZE * worker->plan->jobs + worker->job;
     return share * SHARE_SIZE + turn % SHARE_SIZE;
 }
@@ -45,7 +46,8 @@ static void convict(const struct kill_copy *copy, struct kill_result *result, co
 
 /* A command that must succeed; convicts otherwise. */
 static bool must(const struct kill_copy *copy, const char *what, const char *command,
-                 struct kill_answer *answer, struct kill_result *result) {
+                 struct kill_answer *answer, struct kill_result *result)
+{
     char words[64];
     kill_shell(command, copy->plan->timeout_s, answer);
     if (answer->status == 0 && !answer->timed_out) {
@@ -56,7 +58,8 @@ static bool must(const struct kill_copy *copy, const char *what, const char *com
     return false;
 }
 
-bool kill_judge(struct kill_copy *copy, struct kill_result *result) {
+bool kill_judge(struct kill_copy *copy, struct kill_result *result)
+{
     struct kill_answer answer;
     if (copy->recover && !must(copy, "recover", copy->recover, &answer, result)) {
         return false;
@@ -70,28 +73,31 @@ bool kill_judge(struct kill_copy *copy, struct kill_result *result) {
 
 /* It ended before the call. That is the end of the numbers when it did what it should. */
 static void judge_own_end(struct worker *worker, const struct kill_run *run,
-                          struct kill_result *result) {
+                          struct kill_result *result)
+{
     char words[64];
     char line[KILL_LINE_SIZE];
     if (run->status != 0 || run->timed_out) {
         kill_status_words(run->status, run->timed_out, words, sizeof words);
         kill_last_line(worker->copy.errors, line, sizeof line);
         convict(&worker->copy, result,
-                *result->history ? "the program fails after a kill" : "the program fails", words,
+                result->copied ? "the program fails" : "the program fails after a kill", words,
                 line);
     } else {
         kill_judge(&worker->copy, result);
     }
 }
 
-static void send_result(const struct worker *worker, const struct kill_result *result) {
+static void send_result(const struct worker *worker, const struct kill_result *result)
+{
     if (write(worker->results, result, sizeof *result) != (ssize_t)sizeof *result) {
         kill_die("send a result");
     }
 }
 
 /* A copy for the next run: the last one when it serves, and its list has room for the number. */
-static bool prepare(struct worker *worker, unsigned long number) {
+static bool prepare(struct worker *worker, unsigned long number)
+{
     char longer[KILL_HISTORY_SIZE];
     memcpy(longer, worker->history, sizeof longer);
     bool renew = !worker->usable || !kill_numbers_append(longer, sizeof longer, number);
@@ -104,14 +110,16 @@ static bool prepare(struct worker *worker, unsigned long number) {
 }
 
 /* Does the copy serve again? On a list of calls it always does: the list is to be repeated. */
-static bool serves_again(const struct worker *worker, const struct kill_result *result) {
+static bool serves_again(const struct worker *worker, const struct kill_result *result)
+{
     const struct kill_plan *plan = worker->plan;
     return !result->convicted &&
            (plan->choice == KILL_AT || (plan->reuse && strcmp(result->said, plan->untouched) == 0));
 }
 
 /* Kill at one number and judge. False when the program ended by itself. */
-static bool turn_of(struct worker *worker, unsigned long number) {
+static bool turn_of(struct worker *worker, unsigned long number)
+{
     const struct kill_plan *plan = worker->plan;
     struct kill_result result = {.number = number};
     result.copied = prepare(worker, number);
@@ -120,15 +128,14 @@ static bool turn_of(struct worker *worker, unsigned long number) {
                            .changing = plan->changing,
                            .timeout_s = plan->timeout_s,
                            .error_path = worker->copy.errors};
-    memcpy(result.history, worker->history, sizeof result.history);
     kill_trace(&run);
+    kill_numbers_append(worker->history, sizeof worker->history, number);
+    memcpy(result.history, worker->history, sizeof result.history);
+    result.killed = run.killed;
     if (run.killed) {
-        kill_numbers_append(worker->history, sizeof worker->history, number);
-        memcpy(result.history, worker->history, sizeof result.history);
         result.other_call = number > plan->seen_count || plan->seen[number - 1] != run.last_nr;
         kill_judge(&worker->copy, &result);
     } else {
-        result.number = KILL_NEVER;
         judge_own_end(worker, &run, &result);
     }
     if (result.convicted) {
@@ -139,7 +146,8 @@ static bool turn_of(struct worker *worker, unsigned long number) {
     return run.killed || result.convicted;
 }
 
-void kill_work(const struct kill_plan *plan, unsigned job, int results) {
+void kill_work(const struct kill_plan *plan, unsigned job, int results)
+{
     struct worker worker = {.plan = plan, .job = job, .results = results};
     kill_copy_init(&worker.copy, plan, job);
     for (unsigned long turn = 0;; turn++) {

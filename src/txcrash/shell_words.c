@@ -8,11 +8,13 @@
 static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                             "%+,-./:=@_";
 
-static bool is_control(unsigned char byte) {
+static bool is_control(unsigned char byte)
+{
     return byte < 0x20 || byte == 0x7f;
 }
 
-static void print_ansi(FILE *to, const char *word) {
+static void print_ansi(FILE *to, const char *word)
+{
     fputs("$'", to);
     for (; *word; word++) {
         unsigned char byte = (unsigned char)*word;
@@ -27,7 +29,8 @@ static void print_ansi(FILE *to, const char *word) {
     fputc('\'', to);
 }
 
-static void print_quoted(FILE *to, const char *word) {
+static void print_quoted(FILE *to, const char *word)
+{
     fputc('\'', to);
     for (; *word; word++) {
         if (*word == '\'') {
@@ -39,7 +42,8 @@ static void print_quoted(FILE *to, const char *word) {
     fputc('\'', to);
 }
 
-void shell_word_print(FILE *to, const char *word) {
+void shell_word_print(FILE *to, const char *word)
+{
     bool control = false;
     for (const char *at = word; *at; at++) {
         control = control || is_control((unsigned char)*at);

@@ -22,7 +22,8 @@ static const struct txcrash_command *find(const char *name)
 static void print_help(FILE *to)
 {
     fputs("usage: txcrash COMMAND [OPTION...] -- PROGRAM [ARGUMENT...]\n\n"
-          "Break a program in every way a machine can, and see whether it gets up again.\n\n", to);
+          "Break a program in every way a machine can, and see whether it gets up again.\n\n",
+          to);
     for (size_t i = 0; commands[i]; i++) {
         fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
     }
