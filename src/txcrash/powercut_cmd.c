@@ -276,7 +276,7 @@ static int run(int argc, char **argv)
     return lab_run(&options, run_in_lab);
 }
 
-const struct txcrash_command powercut_command = {
+const struct txcrash_command txcrash_powercut = {
     .name = "powercut",
     .summary = "cut the power under a program on a real file system",
     .print_usage = powercut_print_usage,

@@ -9,7 +9,7 @@
 const char *const report_verdict_names[] = {"fine", "violation", "unjudged"};
 const char *const report_event_names[] = {"write", "flush", "ack", "call", "fault"};
 
-static void *need(void *memory)
+void *report_need(void *memory)
 {
     if (!memory) {
         fputs("txcrash: out of memory for the report\n", stderr);
@@ -20,19 +20,19 @@ static void *need(void *memory)
 
 static char *copy(const char *text)
 {
-    return text ? need(strdup(text)) : NULL;
+    return text ? report_need(strdup(text)) : NULL;
 }
 
 /* Room for one more at the end of an array that grows by powers of two. */
 static void *room(void *array, size_t count, size_t size)
 {
     bool full = (count & (count - 1)) == 0; /* 0, 1, 2, 4, ... */
-    return full ? need(reallocarray(array, count ? count * 2 : 1, size)) : array;
+    return full ? report_need(reallocarray(array, count ? count * 2 : 1, size)) : array;
 }
 
 struct report *report_new(const char *mode, const char *subject)
 {
-    struct report *report = need(calloc(1, sizeof *report));
+    struct report *report = report_need(calloc(1, sizeof *report));
     report->mode = copy(mode);
     report->subject = copy(subject);
     return report;
@@ -114,14 +114,45 @@ uint64_t report_violations(const struct report *report)
     return report->verdicts[REPORT_VIOLATION];
 }
 
+static void print_json(const char *json, FILE *to)
+{
+    fputs(json, to);
+    fputc('\n', to);
+}
+
+/* One form into a file of its own; true when it stands there, or was not wanted. */
+static bool write_file(const char *path, const char *json,
+                       void (*print)(const char *json, FILE *to))
+{
+    if (!path) {
+        return true;
+    }
+    FILE *file = fopen(path, "we");
+    bool good = file != NULL;
+    if (file) {
+        print(json, file);
+        good = !ferror(file);
+        good = fclose(file) == 0 && good;
+    }
+    if (!good) {
+        fprintf(stderr, "txcrash: write %s: %s\n", path, strerror(errno));
+    }
+    return good;
+}
+
 int report_finish(struct report *report, const struct report_outputs *outputs)
 {
+    char *json = outputs->json_path || outputs->html_path ? report_json(report) : NULL;
+    bool written = write_file(outputs->json_path, json, print_json);
+    written = write_file(outputs->html_path, json, report_print_html) && written;
+    free(json);
     if (!outputs->quiet) {
         report_print_text(report, stdout);
     }
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "txcrash: write the report: %s\n", strerror(errno));
-        return 1;
+        written = false;
     }
-    return report->verdicts[REPORT_VIOLATION] == 0 && report->verdicts[REPORT_FINE] > 0 ? 0 : 1;
+    bool good = report->verdicts[REPORT_VIOLATION] == 0 && report->verdicts[REPORT_FINE] > 0;
+    return good && written ? 0 : 1;
 }

@@ -35,6 +35,13 @@ struct report {
 extern const char *const report_verdict_names[]; /* "fine", "violation", "unjudged" */
 extern const char *const report_event_names[];   /* "write", "flush", "ack", "call", "fault" */
 
+/* `memory`; ends the program when it is NULL. */
+void *report_need(void *memory);
+
 void report_print_text(const struct report *report, FILE *to);
+/* The whole report in one line. Ownership: free. */
+char *report_json(const struct report *report);
+/* The page, with what report_json answered in it. */
+void report_print_html(const char *json, FILE *to);
 
 #endif

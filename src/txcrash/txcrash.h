@@ -15,12 +15,13 @@ enum txcrash_exit {
 
 struct txcrash_command {
     const char *name;
-    const char *summary;          /* one line, without a full stop */
-    void (*print_usage)(FILE *to); /* usage and every option */
+    const char *summary;               /* one line, without a full stop */
+    void (*print_usage)(FILE *to);     /* usage and every option */
     int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 };
 
 /* Listed in txcrash_main.c. */
-extern const struct txcrash_command powercut_command;
+extern const struct txcrash_command txcrash_kill;
+extern const struct txcrash_command txcrash_powercut;
 
 #endif

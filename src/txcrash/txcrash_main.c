@@ -5,7 +5,8 @@
 #include "txcrash.h"
 
 static const struct txcrash_command *const commands[] = {
-    &powercut_command,
+    &txcrash_kill,
+    &txcrash_powercut,
     NULL,
 };
 
@@ -22,7 +23,8 @@ static const struct txcrash_command *find(const char *name)
 static void print_help(FILE *to)
 {
     fputs("usage: txcrash COMMAND [OPTION...] -- PROGRAM [ARGUMENT...]\n\n"
-          "Break a program in every way a machine can, and see whether it gets up again.\n\n", to);
+          "Break a program in every way a machine can, and see whether it gets up again.\n\n",
+          to);
     for (size_t i = 0; commands[i]; i++) {
         fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
     }

@@ -7,6 +7,11 @@
  *
  * Names, types, modes, owners, modification times to the nanosecond, link targets, which names
  * share an inode, extended attributes and contents all count. The store itself does not.
+ *
+ *     state_of ROOT [NAME=STATE...]
+ *
+ * With states given it prints the name of the one that it found (for the check of txcrash kill);
+ * exit 1 with the whole line when it is none of them.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -234,41 +239,71 @@ static enum tx_status sum_registry(struct sum *sum, const char *root, struct tx_
     return status == TX_OK ? closed : status;
 }
 
-static void print_sum(const char *title, XXH3_state_t *state)
+static void print_sum(FILE *to, const char *title, XXH3_state_t *state)
 {
     XXH128_canonical_t bytes;
     XXH128_canonicalFromHash(&bytes, XXH3_128bits_digest(state));
-    printf("%s ", title);
+    fprintf(to, "%s ", title);
     for (size_t i = 0; i < sizeof bytes.digest; i++) {
-        printf("%02x", bytes.digest[i]);
+        fprintf(to, "%02x", bytes.digest[i]);
     }
+}
+
+/* The whole line. Ownership: free. */
+static char *sum_line(const char *root)
+{
+    struct sum sum = {XXH3_createState(), XXH3_createState(), 0, 0, 0, NULL, 0};
+    struct tx_error err = {0};
+    char *line = NULL;
+    size_t size = 0;
+    XXH3_128bits_reset(sum.tree);
+    XXH3_128bits_reset(sum.registry);
+    if (sum_registry(&sum, root, &err) != TX_OK) {
+        fprintf(stderr, "state_of: %s\n", err.text);
+        exit(1);
+    }
+    int dir = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    FILE *to = open_memstream(&line, &size);
+    if (dir < 0 || !to) {
+        die(root);
+    }
+    sum_directory(&sum, dir, root);
+    print_sum(to, "tree", sum.tree);
+    fprintf(to, " objects %lu ", sum.objects);
+    print_sum(to, "registry", sum.registry);
+    fprintf(to, " keys %lu values %lu", sum.keys, sum.values);
+    if (fclose(to) != 0) {
+        die("memory");
+    }
+    XXH3_freeState(sum.tree);
+    XXH3_freeState(sum.registry);
+    free(sum.inodes);
+    return line;
+}
+
+/* Which of NAME=STATE... is it? Its name without the "=", NULL when none. */
+static char *name_of(const char *line, char **states)
+{
+    for (; *states; states++) {
+        size_t size = strcspn(*states, "=");
+        if ((*states)[size] == '=' && strcmp(*states + size + 1, line) == 0) {
+            return strndup(*states, size);
+        }
+    }
+    return NULL;
 }
 
 int main(int argc, char **argv)
 {
-    struct sum sum = {XXH3_createState(), XXH3_createState(), 0, 0, 0, NULL, 0};
-    struct tx_error err = {0};
-    if (argc != 2) {
-        fprintf(stderr, "usage: state_of ROOT\n");
+    if (argc < 2) {
+        fprintf(stderr, "usage: state_of ROOT [NAME=STATE...]\n");
         return 2;
     }
-    XXH3_128bits_reset(sum.tree);
-    XXH3_128bits_reset(sum.registry);
-    if (sum_registry(&sum, argv[1], &err) != TX_OK) {
-        fprintf(stderr, "state_of: %s\n", err.text);
-        return 1;
-    }
-    int dir = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0) {
-        die(argv[1]);
-    }
-    sum_directory(&sum, dir, argv[1]);
-    print_sum("tree", sum.tree);
-    printf(" objects %lu ", sum.objects);
-    print_sum("registry", sum.registry);
-    printf(" keys %lu values %lu\n", sum.keys, sum.values);
-    XXH3_freeState(sum.tree);
-    XXH3_freeState(sum.registry);
-    free(sum.inodes);
-    return 0;
+    char *line = sum_line(argv[1]);
+    char *name = name_of(line, argv + 2);
+    puts(name ? name : line);
+    int code = argc == 2 || name ? 0 : 1;
+    free(name);
+    free(line);
+    return code;
 }
