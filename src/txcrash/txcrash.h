@@ -20,5 +20,6 @@ struct txcrash_command {
 };
 
 /* kill, powercut, sim: declared here, listed in txcrash_main.c. */
+extern const struct txcrash_command sim_command;
 
 #endif

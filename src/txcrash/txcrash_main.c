@@ -5,6 +5,7 @@
 #include "txcrash.h"
 
 static const struct txcrash_command *const commands[] = {
+    &sim_command,
     NULL,
 };
 
