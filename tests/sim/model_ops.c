@@ -390,6 +390,18 @@ void model_describe(const struct model_op *op, char text[MODEL_TEXT_SIZE])
                    b[0] != '\0' ? " to " : "", b);
 }
 
+static unsigned size_of(const struct model_bytes *bytes) { return bytes ? bytes->size : 0; }
+
+/* What differs: object, mode, size, key. */
+static void describe_found(const struct model_op *then, const struct model_op *now, char *text,
+                           size_t size)
+{
+    (void)snprintf(text, size, " (%u %o %u %u %u: %u %o %u %u %u)", then->found_a.id,
+                   then->found_a.mode, size_of(then->found_a.bytes), then->found_b.id,
+                   then->found_key, now->found_a.id, now->found_a.mode,
+                   size_of(now->found_a.bytes), now->found_b.id, now->found_key);
+}
+
 bool model_replay(struct model_arena *arena, struct model_state *state, const struct model_op *ops,
                   size_t count, char text[MODEL_TEXT_SIZE])
 {
@@ -397,7 +409,10 @@ bool model_replay(struct model_arena *arena, struct model_state *state, const st
         struct model_op now = ops[i];
         model_note(state, &now);
         if (!model_possible(state, &now) || !finds_the_same(&ops[i], &now)) {
+            char words[MODEL_TEXT_SIZE / 2];
             model_describe(&now, text);
+            describe_found(&ops[i], &now, words, sizeof words);
+            (void)strncat(text, words, MODEL_TEXT_SIZE - strlen(text) - 1);
             return false;
         }
         model_apply(arena, state, &now);

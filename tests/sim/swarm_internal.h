@@ -138,6 +138,8 @@ struct swarm_work {
     struct ledger_txn *model;
     struct model_state view;
     bool serializable;
+    uint32_t amended[LEDGER_OPS_MAX]; /* objects with several names that were changed in place */
+    unsigned amended_count;
     struct tx_error err;
 };
 /* One random operation. False when the transaction cannot go on. */

@@ -75,13 +75,53 @@ static void draw_details(struct swarm *swarm, struct model_op *op)
     }
 }
 
+static unsigned names_of(const struct model_state *state, uint32_t id)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < MODEL_FILES; i++) {
+        count += state->files[i].id == id;
+    }
+    return count;
+}
+
+static void note_amended(struct swarm_work *work, const struct model_op *op)
+{
+    bool in_place = op->kind == MODEL_WRITE || op->kind == MODEL_TRUNCATE ||
+                    op->kind == MODEL_CHMOD;
+    uint32_t id = work->view.files[op->a].id;
+    if (in_place && names_of(&work->view, id) > 1 && work->amended_count < LEDGER_OPS_MAX) {
+        work->amended[work->amended_count++] = id;
+    }
+}
+
+/* What was changed through a name that the same transaction then takes away need not reach the
+ * other names (src/txfs/README.md, "What it does not do"): such transactions are not made. */
+static bool takes_amended(const struct swarm_work *work, const struct model_op *op)
+{
+    struct model_state after = work->view;
+    if (op->kind == MODEL_WRITE || op->kind == MODEL_TRUNCATE || op->kind == MODEL_CHMOD ||
+        op->kind >= MODEL_CREATE_KEY || work->amended_count == 0) {
+        return false;
+    }
+    model_apply(NULL, &after, op);
+    for (unsigned i = 0; i < MODEL_FILES; i++) {
+        uint32_t id = work->view.files[i].id;
+        for (unsigned k = 0; k < work->amended_count; k++) {
+            if (id == work->amended[k] && after.files[i].id != id) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static bool draw_op(struct swarm_work *work, struct model_op *op)
 {
     struct swarm *swarm = work->swarm;
     for (unsigned i = 0; i < TRIES; i++) {
         *op = (struct model_op){.kind = draw_kind(swarm, sim_random(&swarm->random))};
         draw_places(swarm, op);
-        if (model_possible(&work->view, op)) {
+        if (model_possible(&work->view, op) && !takes_amended(work, op)) {
             draw_details(swarm, op);
             /* Nothing to write is nothing to check, and may count as no change or as one. */
             return op->kind != MODEL_WRITE || op->bytes->size > 0;
@@ -175,7 +215,7 @@ bool swarm_operate(struct swarm_work *work)
     }
     model_note(&work->view, &op);
     model_describe(&op, text);
-    swarm_say(swarm, "p%u: %s", work->process->number, text);
+    swarm_say(swarm, "p%u: %u: %s", work->process->number, (unsigned)work->model->id.sequence, text);
     enum tx_status status = op.kind >= MODEL_CREATE_KEY ? on_registry(work, &op)
                                                         : on_files(work, &op);
     if (status == TX_ECONFLICT && ledger_has_rivals(&swarm->ledger, work->model)) {
@@ -186,7 +226,11 @@ bool swarm_operate(struct swarm_work *work)
     if (status != TX_OK) {
         return false;
     }
+    if (op.kind == MODEL_CREATE_KEY && op.found_key != 0 && !work->serializable) {
+        return true; /* a look, no change: a snapshot does not answer for what was only seen */
+    }
     work->model->ops[work->model->op_count++] = op;
+    note_amended(work, &op);
     model_apply(&swarm->arena, &work->view, &op);
     return true;
 }

@@ -99,9 +99,23 @@ static void roll_back(struct swarm_work *work)
     ktm_rollback(work->txn);
 }
 
+/* A detached transaction keeps no reads. */
+static void forget_looks(struct ledger_txn *txn)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < txn->op_count; i++) {
+        if (txn->ops[i].kind < MODEL_READ_FILE &&
+            (txn->ops[i].kind != MODEL_CREATE_KEY || txn->ops[i].found_key == 0)) {
+            txn->ops[kept++] = txn->ops[i];
+        }
+    }
+    txn->op_count = kept;
+}
+
 static void detach(struct swarm_work *work)
 {
     struct swarm *swarm = work->swarm;
+    forget_looks(work->model);
     work->model->told = LEDGER_ASKED;
     enum tx_status status = ktm_detach(work->txn, &work->err);
     swarm_say(swarm, "p%u: detach %" PRIu64 "-%" PRIu64 ": %s", work->process->number,
