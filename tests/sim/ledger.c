@@ -99,18 +99,6 @@ static void put_record(struct ledger *ledger, const struct ledger_record *record
     ledger->known = ledger->known < at ? ledger->known : at;
 }
 
-static void note_epoch(struct ledger *ledger, uint64_t epoch, const uint8_t *payload, size_t size)
-{
-    if (size < EPOCH_PAYLOAD_SIZE || ledger->end_count == LEDGER_ENDS_MAX) {
-        return;
-    }
-    struct epoch_payload read;
-    if (tx_fields_decode(epoch_fields, &read, payload)) {
-        ledger->ends[ledger->end_count].epoch = epoch;
-        ledger->ends[ledger->end_count++].end = read.end_lsn;
-    }
-}
-
 void ledger_write(struct ledger *ledger, const struct iovec *parts, int count)
 {
     struct frame_header frame;
@@ -119,13 +107,8 @@ void ledger_write(struct ledger *ledger, const struct iovec *parts, int count)
         !frame_decode(&frame, first)) {
         return;
     }
-    if (frame.kind == TXLOG_KIND_EPOCH) {
-        note_epoch(ledger, frame.epoch, first + FRAME_HEADER_SIZE,
-                   parts[0].iov_len - FRAME_HEADER_SIZE);
-        return;
-    }
     if (count < 2 || parts[0].iov_len != FRAME_HEADER_SIZE) {
-        return; /* recovery writes a record again: it is known */
+        return; /* recovery writes its own record, or one again that is known */
     }
     struct ledger_record record = {.lsn = frame.lsn, .epoch = frame.epoch, .kind = frame.kind};
     const uint8_t *payload = parts[1].iov_base;
@@ -150,55 +133,58 @@ void ledger_write(struct ledger *ledger, const struct iovec *parts, int count)
 
 /* --- Recoveries ------------------------------------------------------------------------------- */
 
-static bool drop_after(struct ledger *ledger, uint64_t epoch, tx_lsn end,
-                       char text[LEDGER_TEXT_SIZE])
+/* What was trimmed away was durable; the rest is in the log or is not. */
+static bool survives(struct txlog *log, const struct ledger_record *record)
 {
+    struct tx_buf payload = TX_BUF_INIT;
+    struct txlog_record found;
+    struct txlog_info info;
+    enum tx_status status = txlog_read(log, record->lsn, &found, &payload, NULL);
+    tx_buf_release(&payload);
+    txlog_get_info(log, &info);
+    return record->lsn < info.start_lsn ||
+           (status == TX_OK && found.epoch == record->epoch && found.kind == record->kind);
+}
+
+static bool lose(struct ledger *ledger, const struct ledger_record *record,
+                 char text[LEDGER_TEXT_SIZE])
+{
+    if (!record->promised) {
+        return true;
+    }
+    if (ledger->may_lose) {
+        ledger->lost++;
+        record->txn->unsure = true;
+        return true;
+    }
+    (void)snprintf(text, LEDGER_TEXT_SIZE,
+                   "promised transaction %" PRIu64 "-%" PRIu64 " at LSN %" PRIu64
+                   " is lost by the recovery of epoch %" PRIu64,
+                   record->txn->id.epoch, record->txn->id.sequence, record->lsn, ledger->epoch);
+    return false;
+}
+
+bool ledger_epoch(struct ledger *ledger, struct txlog *log, char text[LEDGER_TEXT_SIZE])
+{
+    struct txlog_info info;
     unsigned kept = 0;
     bool fine = true;
+    txlog_get_info(log, &info);
+    if (info.identity.epoch <= ledger->epoch) {
+        return true;
+    }
+    ledger->epoch = info.identity.epoch;
     for (unsigned i = 0; i < ledger->count; i++) {
         const struct ledger_record *record = &ledger->records[i];
-        if (record->lsn < end || record->epoch >= epoch) {
+        if (record->epoch >= ledger->epoch || survives(log, record)) {
             ledger->records[kept++] = *record;
             continue;
         }
         ledger->known = ledger->known < kept ? ledger->known : kept;
-        if (record->promised && ledger->may_lose) {
-            ledger->lost++;
-            record->txn->unsure = true;
-        } else if (record->promised) {
-            fine = false;
-            (void)snprintf(text, LEDGER_TEXT_SIZE,
-                           "promised transaction %" PRIu64 "-%" PRIu64 " at LSN %" PRIu64
-                           " is lost: recovery of epoch %" PRIu64 " ended at %" PRIu64,
-                           record->txn->id.epoch, record->txn->id.sequence, record->lsn, epoch,
-                           end);
-        }
+        fine = lose(ledger, record, text) && fine;
     }
     ledger->count = kept;
     return fine;
-}
-
-bool ledger_recovered(struct ledger *ledger, uint64_t epoch, tx_lsn end,
-                      char text[LEDGER_TEXT_SIZE])
-{
-    if (epoch <= ledger->epoch) {
-        return true;
-    }
-    ledger->epoch = epoch;
-    return drop_after(ledger, epoch, end, text);
-}
-
-bool ledger_epoch(struct ledger *ledger, uint64_t epoch, char text[LEDGER_TEXT_SIZE])
-{
-    if (epoch <= ledger->epoch) {
-        return true;
-    }
-    for (unsigned i = ledger->end_count; i-- > 0;) {
-        if (ledger->ends[i].epoch == epoch) {
-            return ledger_recovered(ledger, epoch, ledger->ends[i].end, text);
-        }
-    }
-    return true; /* a recovery that found nothing to do: its opener says where the log ends */
 }
 
 /* --- States ----------------------------------------------------------------------------------- */

@@ -14,7 +14,6 @@
 #include "sim/model.h"
 
 #define LEDGER_OPS_MAX 24u
-#define LEDGER_ENDS_MAX 256u
 #define LEDGER_TEXT_SIZE 400u
 
 /* What its owner was told last. */
@@ -58,11 +57,6 @@ struct ledger {
     unsigned count, room;
     unsigned known; /* so many have `after` */
     uint64_t epoch; /* newest that is known to have begun */
-    struct {
-        uint64_t epoch;
-        tx_lsn end; /* what its recovery found */
-    } ends[LEDGER_ENDS_MAX];
-    unsigned end_count;
     uint64_t commits;
     bool may_lose; /* a damaged read met the recovery: it may have taken the end for torn */
     uint64_t lost; /* promised commits that were lost so */
@@ -74,12 +68,9 @@ struct ledger_txn *ledger_txn_new(struct ledger *ledger, const struct ktm_id *id
 struct ledger_txn *ledger_find(struct ledger *ledger, const struct ktm_id *id);
 /* Bytes are written to a segment: note the record that begins with them, if one does. */
 void ledger_write(struct ledger *ledger, const struct iovec *parts, int count);
-/* An epoch has begun whose recovery found the log's end at `end`. False with a text when that is
- * before something promised. */
-bool ledger_recovered(struct ledger *ledger, uint64_t epoch, tx_lsn end,
-                      char text[LEDGER_TEXT_SIZE]);
-/* Somebody works in this epoch: use what its own record said of the end. */
-bool ledger_epoch(struct ledger *ledger, uint64_t epoch, char text[LEDGER_TEXT_SIZE]);
+/* Somebody works in this epoch: when nobody did before, look which records its recovery has found.
+ * `log` is only read. False with a text when something promised is lost. */
+bool ledger_epoch(struct ledger *ledger, struct txlog *log, char text[LEDGER_TEXT_SIZE]);
 /* The state that a snapshot sees; NULL with a text when no order of things makes it. */
 const struct model_state *ledger_state(struct ledger *ledger, tx_lsn snapshot,
                                        char text[LEDGER_TEXT_SIZE]);

@@ -154,6 +154,8 @@ void swarm_look_disk(struct swarm *swarm, const struct model_state *state);
 
 /* One transaction, decision, attachment or checkpoint. */
 void swarm_transact(struct swarm *swarm, struct swarm_process *process);
+/* The process works in an epoch: let the ledger know. */
+void swarm_epoch(struct swarm_process *process);
 /* False when it cannot begin. */
 bool swarm_begin(struct swarm_work *work);
 void swarm_commit(struct swarm_work *work);

@@ -175,6 +175,18 @@ static bool step(struct swarm_work *work)
     return swarm_draw(swarm, 3) == 0 ? swarm_look(work) : swarm_operate(work);
 }
 
+void swarm_epoch(struct swarm_process *process)
+{
+    struct swarm *swarm = process->swarm;
+    char text[LEDGER_TEXT_SIZE];
+    swarm->quiet = true;
+    bool fine = ledger_epoch(&swarm->ledger, txstore_log(process->store), text);
+    swarm->quiet = false;
+    if (!fine) {
+        swarm_wrong(swarm, "%s", text);
+    }
+}
+
 /* False when it cannot begin. */
 static bool begin(struct swarm_work *work)
 {
@@ -194,9 +206,8 @@ static bool begin(struct swarm_work *work)
     struct ktm_id id = ktm_txn_id(work->txn);
     tx_lsn snapshot = ktm_txn_snapshot(work->txn);
     const struct model_state *state = NULL;
-    if (ledger_epoch(&swarm->ledger, id.epoch, text)) {
-        state = ledger_state(&swarm->ledger, snapshot, text);
-    }
+    swarm_epoch(work->process);
+    state = ledger_state(&swarm->ledger, snapshot, text);
     if (state == NULL) {
         swarm_wrong(swarm, "%s", text);
     }
