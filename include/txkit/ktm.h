@@ -14,7 +14,8 @@
  *
  * Isolation: snapshot isolation; first committer wins. With KTM_SERIALIZABLE what was read is
  * validated too. A detached transaction has one stable snapshot per attachment; whatever it
- * touched is validated from its first touch on.
+ * touched is validated from its first touch on. What it only read is validated up to the end of the
+ * attachment that read it: a detached transaction keeps no reads, serializable or not.
  *
  * Positions: a snapshot, ktm_published(), ktm_decided() and the limits of ktm_each_commit are ends
  * of records. A commit with record [lsn, next_lsn) is in (after, upto] when next_lsn is.

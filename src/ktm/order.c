@@ -154,12 +154,32 @@ static enum tx_status slot_find(struct ktm_run *run, enum ktm_verdict *verdict,
     return TX_OK;
 }
 
+/* What a prepared transaction found is named in its record and must be the same when it is decided,
+ * perhaps years and power cuts later. Recovery may build anew what is not steady. */
+static bool rests_on_unsteady(const struct ktm_run *run, tx_lsn lsn)
+{
+    const struct ktm_shared *shared = run->tm->shared;
+    struct tx_reader reader = tx_reader_on(run->keys.data, run->keys.size);
+    struct ktm_key key;
+    tx_lsn steady = atomic_load(&shared->steady);
+    bool found = atomic_load(&shared->evicted) > steady;
+    while (!found && ktm_keys_next(&reader, &key)) {
+        uint64_t stamp = ktm_conflict_find(run->tm->shared, key.key);
+        found = key.kind != KTM_KEY_MARK && stamp > steady && stamp <= lsn;
+    }
+    return found && steady != lsn;
+}
+
 static enum tx_status order_held(struct ktm_run *run, tx_lsn lsn, enum ktm_verdict *verdict,
                                  struct tx_error *err)
 {
     *verdict = ktm_barrier_verdict(run, lsn);
     if (*verdict == KTM_ORDERED && run->txn) {
         TX_TRY(conflicts_check(run, lsn, verdict, err));
+    }
+    if (*verdict == KTM_ORDERED && run->kind == KTM_PREPARE && rests_on_unsteady(run, lsn)) {
+        /* Others would touch the same again while the checkpoint runs. */
+        *verdict = run->has_gate ? KTM_NEEDS_CHECKPOINT : KTM_NEEDS_GATE;
     }
     if (*verdict == KTM_ORDERED && run->kind == KTM_PREPARE) {
         TX_TRY(slot_find(run, verdict, err));

@@ -20,14 +20,17 @@ txcrash_SOURCES = \
 	src/txcrash/report_internal.h \
 	src/txcrash/report_json.c \
 	src/txcrash/report_text.c \
+	src/txcrash/sim_cmd.c \
 	src/txcrash/shell_words.c \
 	src/txcrash/shell_words.h \
 	src/txcrash/txcrash.h \
 	src/txcrash/txcrash_main.c
 
-txcrash_CPPFLAGS = $(AM_CPPFLAGS) -Isrc/txcrash
+# `txcrash sim` is the simulator of tests/sim around the library's own layers.
+txcrash_CPPFLAGS = $(AM_CPPFLAGS) -Isrc/txcrash -I$(top_srcdir)/tests
 txcrash_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
-txcrash_LDADD = $(JANSSON_LIBS) $(XXHASH_LIBS)
+txcrash_LDADD = libtx_swarm.la libtx_sim.la libtx_store.la libtx_fs.la libtx_reg.la libtx_ktm.la \
+	libtx_log.la libtx_io.la libtx_base.la $(JANSSON_LIBS) $(TXKIT_BASE_LIBS)
 
 # The names of system calls are those of the machine that we compile for.
 BUILT_SOURCES += src/txcrash/kill_call_names.inc

@@ -23,5 +23,6 @@ struct txcrash_command {
 /* Listed in txcrash_main.c. */
 extern const struct txcrash_command txcrash_kill;
 extern const struct txcrash_command txcrash_powercut;
+extern const struct txcrash_command txcrash_sim;
 
 #endif

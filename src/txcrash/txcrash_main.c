@@ -7,6 +7,7 @@
 static const struct txcrash_command *const commands[] = {
     &txcrash_kill,
     &txcrash_powercut,
+    &txcrash_sim,
     NULL,
 };
 

@@ -6,7 +6,8 @@
  *
  * Keys: every path touched is written. Every directory above it is read, so that its removal or
  * move by another transaction is a conflict. The names of a directory (a key of their own) are
- * marked by those who make or remove one, and read by those who remove the directory.
+ * marked by those who make or remove one, and read by those who remove the directory. A file of the
+ * tree that is changed in place has a key of its own besides: it may have other names.
  */
 #include <stdio.h>
 #include <string.h>
@@ -173,6 +174,17 @@ static enum tx_status vote_path(struct keys_job *job, const char *path, struct t
     return ktm_vote_mark(job->vote, txfs_names_key(directory), directory, err);
 }
 
+/* What is changed in place is changed under all its names, and others may know it by another. */
+static enum tx_status vote_inode(struct ktm_vote *vote, const struct txfs_entry *entry,
+                                 struct tx_error *err)
+{
+    bool amends = entry->mask != 0 || entry->payload != TXFS_PAYLOAD_NONE;
+    if (!amends || !entry->source.existed || !S_ISREG(entry->source.mode)) {
+        return TX_OK;
+    }
+    return ktm_vote_write(vote, txfs_inode_key(entry->source.ino), entry->path, err);
+}
+
 static enum tx_status vote_written(struct txfs_view *view, struct ktm_vote *vote,
                                    struct tx_error *err)
 {
@@ -181,6 +193,7 @@ static enum tx_status vote_written(struct txfs_view *view, struct ktm_vote *vote
     const struct txfs_node *node = txfs_view_below(view, "", NULL);
     for (; node != NULL; node = txfs_view_below(view, "", node->entry.path)) {
         TX_TRY(vote_path(&job, node->entry.path, err));
+        TX_TRY(vote_inode(vote, &node->entry, err));
     }
     bool any = tx_map_at_or_after(&view->touched, NULL, 0, &at);
     for (; any; any = tx_map_after(&view->touched, at.key, at.key_size, &at)) {
@@ -199,8 +212,11 @@ static enum tx_status vote_looked_at(struct txfs_view *view, struct ktm_vote *vo
     struct tx_map_entry at;
     bool any = tx_map_at_or_after(&view->reads, NULL, 0, &at);
     for (; any; any = tx_map_after(&view->reads, at.key, at.key_size, &at)) {
-        const char *real = ((const struct txfs_touch *)at.value)->path;
-        TX_TRY(ktm_vote_read(vote, txfs_path_key(real), real, err));
+        const struct txfs_touch *touch = at.value;
+        TX_TRY(ktm_vote_read(vote, txfs_path_key(touch->path), touch->path, err));
+        if (touch->identity.existed && S_ISREG(touch->identity.mode)) {
+            TX_TRY(ktm_vote_read(vote, txfs_inode_key(touch->identity.ino), touch->path, err));
+        }
     }
     any = tx_map_at_or_after(&view->listed, NULL, 0, &at);
     for (; any; any = tx_map_after(&view->listed, at.key, at.key_size, &at)) {

@@ -147,6 +147,11 @@ uint64_t txfs_path_key(const char *path)
     return tx_hash64(path, strlen(path), 'f');
 }
 
+uint64_t txfs_inode_key(uint64_t ino)
+{
+    return tx_hash64(&ino, sizeof ino, 'i');
+}
+
 uint64_t txfs_names_key(const char *path)
 {
     return tx_hash64(path, strlen(path), 'd');

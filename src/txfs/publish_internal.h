@@ -155,7 +155,7 @@ struct txfs_touched {
 };
 
 struct txfs_publisher {
-    int undo_dir; /* -1: not opened yet */
+    _Atomic int undo_dir; /* -1: not opened yet; readers of old versions open it, too */
     uint32_t uid;
     uint32_t gid;
     uint8_t boot_id[16];

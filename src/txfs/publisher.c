@@ -45,12 +45,19 @@ void txfs_publisher_close(struct txfs *fs)
 
 enum tx_status txfs_undo_dir(struct txfs *fs, int *dir, struct tx_error *err)
 {
-    struct txfs_publisher *publisher = fs->publisher;
-    if (publisher->undo_dir < 0) {
-        TX_TRY(
-            txio_open(fs->io, fs->store_dir, "undo", TXIO_DIRECTORY, 0, &publisher->undo_dir, err));
+    _Atomic int *shared = &fs->publisher->undo_dir;
+    int there = atomic_load(shared);
+    if (there < 0) {
+        int opened;
+        TX_TRY(txio_open(fs->io, fs->store_dir, "undo", TXIO_DIRECTORY, 0, &opened, err));
+        /* Threads that read and the one that publishes may come here together: one opens for all. */
+        if (atomic_compare_exchange_strong(shared, &there, opened)) {
+            there = opened;
+        } else {
+            txfs_close_read(fs->io, opened);
+        }
     }
-    *dir = publisher->undo_dir;
+    *dir = there;
     return TX_OK;
 }
 

@@ -167,6 +167,9 @@ uint32_t txfs_mode_after_chown(uint32_t mode);
 
 /* Conflict key of a path. */
 uint64_t txfs_path_key(const char *path);
+/* Conflict key of what a regular file is, whichever of its names is used. Without the device, whose
+ * number changes when the machine starts anew: a meeting of two volumes is a false alarm. */
+uint64_t txfs_inode_key(uint64_t ino);
 /* Conflict key of "names directly below this directory were made or removed". */
 uint64_t txfs_names_key(const char *path);
 

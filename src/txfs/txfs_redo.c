@@ -10,17 +10,24 @@
 #include "txfs/publish_steps.h"
 #include "txfs/unsteady.h"
 
+/* What is changed in place, as it was: for history and for older snapshots. */
+static enum tx_status save_one(struct txfs_publish *publish, const struct txfs_step *step,
+                               struct tx_error *err)
+{
+    const struct txfs_entry *entry = &step->entry;
+    bool missing; /* then a stranger was faster; amending finds that out again and says so */
+    const char *from = entry->base_path != NULL ? entry->base_path : entry->path;
+    return txfs_saved_write(&publish->work, step,
+                            entry->kind == TXFS_CHANGE_MOVED ? entry->target : from, &missing, err);
+}
+
 static enum tx_status build_one(struct txfs_publish *publish, struct txfs_step *step,
                                 struct tx_error *err)
 {
     const struct txfs_entry *entry = &step->entry;
     char slot[TXFS_SLOT_PATH_SIZE];
     if (txfs_entry_amends(entry)) {
-        bool missing; /* then a stranger was faster; amending finds that out again and says so */
-        const char *from = entry->base_path != NULL ? entry->base_path : entry->path;
-        return txfs_saved_write(&publish->work, step,
-                                entry->kind == TXFS_CHANGE_MOVED ? entry->target : from, &missing,
-                                err);
+        return save_one(publish, step, err);
     }
     if (!txfs_entry_is_new(entry)) {
         return TX_OK;
@@ -59,23 +66,49 @@ static enum tx_status open_slots(struct txfs_publish *publish, const char *name,
                      &publish->work.slots_dir, err);
 }
 
+#define PUBLISH_INIT(store, redone)                                                                \
+    {.work = {.fs = (store),                                                                       \
+              .id = (redone)->id,                                                                  \
+              .lsn = (redone)->lsn,                                                                \
+              .slots_dir = -1,                                                                     \
+              .parents = {.fs = (store)}},                                                         \
+     .commit = (redone)}
+
+static enum tx_status publish_open(struct txfs_publish *publish, const char *name,
+                                   struct tx_error *err)
+{
+    tx_map_init(&publish->moved, NULL);
+    TX_TRY(txfs_steps_load(publish->commit->entries, &publish->steps, err));
+    return open_slots(publish, name, err);
+}
+
 static enum tx_status redo_fresh(struct txfs *fs, const struct ktm_commit_info *commit,
                                  const char *name, struct tx_error *err)
 {
-    TX_AUTO(txfs_publish)
-    publish = {
-        .work = {.fs = fs,
-                 .id = commit->id,
-                 .lsn = commit->lsn,
-                 .slots_dir = -1,
-                 .parents = {.fs = fs}},
-        .commit = commit,
-    };
-    tx_map_init(&publish.moved, NULL);
-    TX_TRY(txfs_steps_load(commit->entries, &publish.steps, err));
-    TX_TRY(open_slots(&publish, name, err));
+    TX_AUTO(txfs_publish) publish = PUBLISH_INIT(fs, commit);
+    TX_TRY(publish_open(&publish, name, err));
     TX_TRY(txfs_publish_index_moves(&publish, err));
     return txfs_publish(&publish, err);
+}
+
+/* Whoever began it died before he said so in `changes`, hence before he touched the tree: readers
+ * of older snapshots still need what is about to be changed in place. */
+static enum tx_status save_all(struct txfs *fs, const struct ktm_commit_info *commit,
+                               const char *name, struct tx_error *err)
+{
+    TX_AUTO(txfs_publish) publish = PUBLISH_INIT(fs, commit);
+    struct txio_stat stat;
+    TX_TRY(publish_open(&publish, name, err));
+    int result = fs->io->ops->stat(fs->io, publish.work.slots_dir, "changes", &stat);
+    if (result != -ENOENT) {
+        return result < 0 ? tx_error_os(err, -result, "look for undo/%s/changes", name) : TX_OK;
+    }
+    for (size_t i = 0; i < publish.steps.count; i++) {
+        if (txfs_entry_amends(&publish.steps.items[i].entry)) {
+            TX_TRY(save_one(&publish, &publish.steps.items[i], err));
+        }
+    }
+    return TX_OK;
 }
 
 static enum tx_status redo_again(struct txfs *fs, const struct ktm_commit_info *commit,
@@ -101,8 +134,13 @@ static enum tx_status redo(struct txfs *fs, const struct ktm_commit_info *commit
     if (result < 0 && result != -EEXIST) {
         return tx_error_os(err, -result, "make undo/%s", name);
     }
-    return result == 0 && mode == KTM_REDO_LIVE ? redo_fresh(fs, commit, name, err)
-                                                : redo_again(fs, commit, err);
+    if (result == 0 && mode == KTM_REDO_LIVE) {
+        return redo_fresh(fs, commit, name, err);
+    }
+    if (mode == KTM_REDO_LIVE) {
+        TX_TRY(save_all(fs, commit, name, err));
+    }
+    return redo_again(fs, commit, err);
 }
 
 enum tx_status txfs_redo(void *rm, const struct ktm_commit_info *commit, enum ktm_redo_mode mode,

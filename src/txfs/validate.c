@@ -125,13 +125,20 @@ static int check_child(void *arg, const char *name, uint64_t ino, unsigned type)
 }
 
 static enum tx_status check_emptied(struct validation *job, const char *real, int dir,
-                                    struct tx_error *err)
+                                    const struct txfs_identity *was, struct tx_error *err)
 {
     struct txio *io = job->view->fs->io;
     struct child_check check = {job, real, err, TX_OK};
     int fd;
     TX_TRY(ktm_vote_read(job->vote, txfs_names_key(real), real, err));
-    TX_TRY(txio_open(io, dir, txfs_path_name(real), TXIO_DIRECTORY, 0, &fd, err));
+    fd = io->ops->open(io, dir, txfs_path_name(real), TXIO_DIRECTORY, 0);
+    if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP) { /* since we looked at it */
+        struct txfs_identity gone = {0};
+        return txfs_conflict(job->view, real, was, &gone, err);
+    }
+    if (fd < 0) {
+        return tx_error_os(err, -fd, "open a directory that goes");
+    }
     int got = io->ops->list(io, fd, check_child, &check);
     (void)io->ops->close(io, fd); /* read only */
     if (check.status != TX_OK) {
@@ -159,7 +166,7 @@ static enum tx_status check_touched(struct validation *job, const struct txfs_to
     TX_TRY(check_writable(job, real, dir, &now, err));
     bool goes = now.existed && S_ISDIR(now.mode) &&
                 tx_map_get(&job->alive, real, strlen(real)) == NULL;
-    return goes ? check_emptied(job, real, dir, err) : TX_OK;
+    return goes ? check_emptied(job, real, dir, &now, err) : TX_OK;
 }
 
 static enum tx_status check_read(struct validation *job, const struct txfs_touch *touch,

@@ -139,6 +139,22 @@ static enum tx_status open_salvage(struct txlog *log, struct tx_error *err)
     return TX_OK;
 }
 
+/* A descriptor that is older than what will be written reports the errors of all of it. The living
+ * may fill the tail, begin another and recycle this one while we look for it. */
+static enum tx_status open_tail(struct txlog *log, struct tx_error *err)
+{
+    struct segment_ref tail;
+    struct segment_ref now;
+    enum tx_status status;
+    do {
+        TX_AUTO(segment_handle) handle = {.fd = -1};
+        table_tail(log->shared, &tail);
+        status = segment_acquire(log, tail.seq, &handle, err);
+        table_tail(log->shared, &now);
+    } while (status == TX_ENOTFOUND && now.seq != tail.seq);
+    return status;
+}
+
 static enum tx_status open_join(struct txlog *log, struct tx_error *err)
 {
     uint64_t magic = atomic_load_explicit(&log->shared->magic, ACQUIRE);
@@ -149,11 +165,7 @@ static enum tx_status open_join(struct txlog *log, struct tx_error *err)
         atomic_load_explicit(&log->shared->log_id, ACQUIRE) != log->log_id) {
         return tx_error_set(err, TX_EVERSION, "shared memory is that of another log");
     }
-    /* A descriptor that is older than what will be written reports the errors of all of it. */
-    struct segment_ref tail;
-    TX_AUTO(segment_handle) handle = {.fd = -1};
-    table_tail(log->shared, &tail);
-    return segment_acquire(log, tail.seq, &handle, err);
+    return open_tail(log, err);
 }
 
 static enum tx_status open_as(struct txlog *log, void *shared, struct tx_error *err)

@@ -3,7 +3,8 @@
  * Recovery, in steps each of which may be the last before a crash and is then simply repeated:
  *
  *   1. scan and decide; a verdict of damage ends here, nothing has been changed
- *   2. control: the new epoch, not clean, what is proven          (two syncs)
+ *   2. the names in log/, after a clean close they are durable     (one sync)
+ *      control: the new epoch, not clean, what is proven          (two syncs)
  *   3. the log goes on: after a clean close where it ended, else in a new segment
  *   4. shared memory; then what control does not need is recycled
  *
@@ -34,6 +35,12 @@ static enum tx_status recover_epoch(struct txlog *log, const struct log_scan *sc
     content.durable_lsn = scan->proven;
     /* Some of them may be dropped; their numbers are never given again. */
     content.last_segment = survey.seq_max;
+    if (scan->verdict != SCAN_CLEAN) {
+        /* Control is about to say that what the segments hold is durable. Whoever made the newest
+         * of them may have been killed before its name was. */
+        TX_TRY(txio_sync(log->io, log->log_dir, LOG_DIR_NAME, err));
+        /* Crash here: the same log, under the names that were found. */
+    }
     TX_TRY(control_store(log->io, log->control_fd, &content, err));
     log->control.last_segment = survey.seq_max;
     *epoch = content.epoch;

@@ -8,7 +8,7 @@
 
 const char *crash_profile_name(enum sim_profile profile)
 {
-    static const char *const names[] = {"weakest", "ext4", "xfs"};
+    static const char *const names[] = {"weakest", "ext4", "xfs", "btrfs"};
     return names[profile];
 }
 

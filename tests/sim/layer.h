@@ -44,6 +44,10 @@ struct layer_call {
     void *data;                /* of pread, get_xattr */
     const struct iovec *parts; /* of pwritev */
     int count;
+    bool blocks;                  /* of lock: wait for it */
+    const _Atomic uint32_t *word; /* of wait, wake */
+    uint32_t expected;            /* of wait */
+    int64_t timeout_ns;
     bool done; /* set by `before`: do not perform it, `result` is the answer */
     int64_t result;
     const void *rule; /* for the layer's own use between `before` and `after` */
@@ -54,6 +58,7 @@ struct layer {
     struct txio *below;
     void (*before)(struct layer *layer, struct layer_call *call);
     void (*after)(struct layer *layer, struct layer_call *call); /* may change `result` */
+    bool fibers; /* all users are one thread: `before` and `after` may switch between fibers */
     pthread_mutex_t mutex;
     char **paths; /* by descriptor */
     size_t path_count;

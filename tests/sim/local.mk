@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Test doubles for the seam; see README.md.
-check_LTLIBRARIES += libtx_sim.la
+noinst_LTLIBRARIES += libtx_sim.la
 libtx_sim_la_SOURCES = \
 	tests/sim/count.h \
 	tests/sim/fault.h \
@@ -30,6 +30,33 @@ libtx_sim_la_SOURCES = \
 	tests/sim/sim_sync_ops.c \
 	tests/sim/sim_table.c \
 	tests/sim/sim_unit.c
+
+# Histories of the library itself, for `txcrash sim` and its tests.
+noinst_LTLIBRARIES += libtx_swarm.la
+libtx_swarm_la_SOURCES = \
+	tests/sim/fiber.c \
+	tests/sim/fiber.h \
+	tests/sim/ledger.c \
+	tests/sim/ledger.h \
+	tests/sim/model.h \
+	tests/sim/model_ops.c \
+	tests/sim/model_state.c \
+	tests/sim/sched.c \
+	tests/sim/sched.h \
+	tests/sim/swarm.h \
+	tests/sim/swarm_boot.c \
+	tests/sim/swarm_faults.c \
+	tests/sim/swarm_internal.h \
+	tests/sim/swarm_io.c \
+	tests/sim/swarm_look.c \
+	tests/sim/swarm_memory.c \
+	tests/sim/swarm_ops.c \
+	tests/sim/swarm_plan.c \
+	tests/sim/swarm_run.c \
+	tests/sim/swarm_seed.c \
+	tests/sim/swarm_settle.c \
+	tests/sim/swarm_txn.c \
+	tests/sim/swarm_world.c
 
 sim_tests += tests/sim/sim_self
 tests_sim_sim_self_SOURCES = \

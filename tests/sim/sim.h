@@ -26,6 +26,7 @@ enum sim_profile {
     SIM_WEAKEST, /* any set that leaves the names consistent; what POSIX promises, no more */
     SIM_EXT4,    /* names and attributes as a prefix; new size only with its data */
     SIM_XFS,     /* names and attributes as a prefix; data any */
+    SIM_BTRFS,   /* as XFS; contents are never torn, inode numbers never given twice */
 };
 
 /* A process cannot go on (a lock is held, a word has not changed): let others run. Return true
@@ -41,6 +42,7 @@ struct sim_options {
     bool still_clock;         /* operations take no time */
     int64_t stamp_ns;         /* granularity of inode times; 0: 1 ns */
     unsigned files_max;       /* open descriptors per process; 0: 1024 */
+    bool garbage;             /* a cut may leave nonsense in sectors of writes in flight */
     bool write_back_maps;     /* a cut may find on disk what was stored through mappings */
     bool fresh_inode_numbers; /* never give an inode number twice, as btrfs; else like ext4 */
     sim_blocked_fn *on_blocked; /* NULL: a blocked lock answers -EDEADLK, a wait times out */
@@ -64,6 +66,8 @@ unsigned sim_open_count(const struct txio *io);
 typedef void sim_op_fn(void *arg, struct txio *io, uint64_t index, const char *op);
 void sim_on_op(struct txio *io, sim_op_fn *fn, void *arg);
 uint64_t sim_op_count(const struct txio *io);
+/* From now on the file system holds what it holds now and so many bytes more; 0: no limit. */
+void sim_limit_space(struct txio *io, uint64_t more);
 /* Between these two the clock stands still and no operation is counted or reported: for looking at
  * a machine without disturbing it. */
 void sim_freeze(struct txio *io);
@@ -130,6 +134,7 @@ struct sim_counters {
     uint64_t reordered;   /* images that keep a unit though an earlier one is lost */
     uint64_t torn;        /* images with a torn content */
     uint64_t torn_attributes;
+    uint64_t garbage; /* images with nonsense in a sector that was being written */
     uint64_t failed_syncs; /* by sim_fail_sync */
     uint64_t boots;
     uint64_t lies; /* syncs that did nothing, by sim_lie */

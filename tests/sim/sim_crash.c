@@ -124,17 +124,20 @@ static struct sim_image *make_image(const struct sim_capture *cut, const uint8_t
     struct sim_table *table = sim_table_unshare(sim_table_keep(cut->base));
     bool torn = false;
     bool torn_attributes = false;
+    bool spoilt = false;
     for (unsigned i = 0; i < cut->count; i++) {
         if (keep[i] != 0) {
-            struct sim_tear tear = {tear_seed, false};
+            struct sim_tear tear = {.seed = tear_seed, .garbage = cut->options.garbage};
             sim_unit_apply(table, cut->units[i], &tear);
             torn = torn || (tear.torn && cut->units[i]->kind == SIM_UNIT_DATA);
             bool attr = cut->units[i]->kind == SIM_UNIT_ATTR;
             torn_attributes = torn_attributes || (tear.torn && attr);
+            spoilt = spoilt || tear.spoilt;
         }
     }
     sim_counters.torn += torn;
     sim_counters.torn_attributes += torn_attributes;
+    sim_counters.garbage += spoilt;
     count_image(cut, keep);
     sim_table_settle(table);
     struct sim_image *image = sim_need(malloc(sizeof *image));

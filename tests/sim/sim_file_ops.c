@@ -225,7 +225,7 @@ int64_t sim_pwritev(struct txio *io, int fd, const struct iovec *parts, int coun
     if (size > FILE_SIZE_MAX || offset > FILE_SIZE_MAX - size) {
         return -EFBIG;
     }
-    if (!sim_has_room(sim, size)) {
+    if (!sim_has_room(sim, sim_needed_bytes(sim, open->ino, offset, size))) {
         return -ENOSPC;
     }
     sim_drop_capability(sim, open->ino);
@@ -271,7 +271,7 @@ int sim_allocate(struct txio *io, int fd, uint64_t offset, uint64_t size)
     if (size > FILE_SIZE_MAX || offset > FILE_SIZE_MAX - size) {
         return -EFBIG;
     }
-    if (!sim_has_room(sim, size)) {
+    if (!sim_has_room(sim, sim_needed_bytes(sim, open->ino, offset, size))) {
         return -ENOSPC;
     }
     const struct sim_inode *inode = sim->live->inodes[open->ino];

@@ -170,7 +170,9 @@ struct sim_unit {
 /* How an image tears one unit; seed 0: not at all. */
 struct sim_tear {
     uint64_t seed;
-    bool torn; /* out: something was left out */
+    bool garbage; /* what is left out may be nonsense instead of what was there */
+    bool torn;    /* out: something was left out */
+    bool spoilt;  /* out: nonsense was put there */
 };
 
 struct sim_unit *sim_unit_new(enum sim_unit_kind kind, uint32_t ino, int64_t time_ns);
@@ -266,6 +268,9 @@ uint32_t sim_create_inode(struct sim *sim, uint32_t dir, uint32_t mode, struct s
 /* Free an inode that has neither a name nor a user. */
 void sim_release_if_unused(struct sim *sim, uint32_t ino);
 bool sim_has_room(const struct sim *sim, uint64_t bytes);
+uint64_t sim_used_bytes(const struct sim *sim);
+/* Bytes that writing this range would allocate. */
+uint64_t sim_needed_bytes(const struct sim *sim, uint32_t ino, uint64_t offset, uint64_t size);
 
 /* --- sim_pending.c ---------------------------------------------------------------------------- */
 

@@ -20,6 +20,20 @@ const char *layer_op_name(enum layer_op op) { return ops[op].name; }
 
 bool layer_op_changes(enum layer_op op) { return ops[op].changes; }
 
+static void enter_mutex(struct layer *layer)
+{
+    if (!layer->fibers) {
+        (void)pthread_mutex_lock(&layer->mutex);
+    }
+}
+
+static void leave_mutex(struct layer *layer)
+{
+    if (!layer->fibers) {
+        (void)pthread_mutex_unlock(&layer->mutex);
+    }
+}
+
 const char *layer_path(const struct layer *layer, int fd)
 {
     bool known = fd >= 0 && (size_t)fd < layer->path_count && layer->paths[fd] != NULL;
@@ -55,7 +69,7 @@ static void set_moved(struct layer *layer, const char *from, const char *to)
 /* What is open follows its name. */
 static void follow_rename(struct layer *layer, const struct layer_call *call)
 {
-    (void)pthread_mutex_lock(&layer->mutex);
+    enter_mutex(layer);
     if ((call->flags & TXIO_EXCHANGE) != 0) {
         set_moved(layer, call->where, "/layer.swap");
         set_moved(layer, call->where2, call->where);
@@ -64,7 +78,7 @@ static void follow_rename(struct layer *layer, const struct layer_call *call)
         set_moved(layer, call->where2, "/replaced");
         set_moved(layer, call->where, call->where2);
     }
-    (void)pthread_mutex_unlock(&layer->mutex);
+    leave_mutex(layer);
 }
 
 static const char *join(const struct layer *layer, int dir, const char *path, char *buffer)
@@ -86,21 +100,21 @@ static bool enter(struct layer *layer, struct layer_call *call)
     if (call->where == NULL) {
         call->where = layer_path(layer, call->fd);
     }
-    (void)pthread_mutex_lock(&layer->mutex);
+    enter_mutex(layer);
     if (layer->before != NULL) {
         layer->before(layer, call);
     }
-    (void)pthread_mutex_unlock(&layer->mutex);
+    leave_mutex(layer);
     return !call->done;
 }
 
 static int64_t leave(struct layer *layer, struct layer_call *call)
 {
-    (void)pthread_mutex_lock(&layer->mutex);
+    enter_mutex(layer);
     if (layer->after != NULL) {
         layer->after(layer, call);
     }
-    (void)pthread_mutex_unlock(&layer->mutex);
+    leave_mutex(layer);
     return call->result;
 }
 
@@ -117,9 +131,9 @@ static int pass_open(struct txio *io, int dir, const char *path, unsigned flags,
     }
     int result = (int)leave(layer, &call);
     if (result >= 0) {
-        (void)pthread_mutex_lock(&layer->mutex);
+        enter_mutex(layer);
         set_path(layer, result, call.where);
-        (void)pthread_mutex_unlock(&layer->mutex);
+        leave_mutex(layer);
     }
     return result;
 }
@@ -131,11 +145,11 @@ static int pass_close(struct txio *io, int fd)
     (void)snprintf(where, sizeof where, "%s", layer_path(layer, fd));
     struct layer_call call = {.op = LAYER_close, .fd = fd, .where = where};
     /* Forgotten first: once it is closed another thread may be given the same number. */
-    (void)pthread_mutex_lock(&layer->mutex);
+    enter_mutex(layer);
     if (where[0] != '\0') {
         set_path(layer, fd, NULL);
     }
-    (void)pthread_mutex_unlock(&layer->mutex);
+    leave_mutex(layer);
     if (enter(layer, &call)) {
         call.result = BELOW->close(layer->below, fd);
     }
@@ -246,7 +260,8 @@ PASS_PATH(int, remove_xattr,
           (layer->below, dir, path, name), .size = 0)
 PASS_FD(int, lock,
         (struct txio * io, int fd, uint64_t byte, enum txio_lock_mode mode, bool wait),
-        (layer->below, fd, byte, mode, wait), .fd = fd, .offset = byte, .flags = mode)
+        (layer->below, fd, byte, mode, wait), .fd = fd, .offset = byte, .flags = mode,
+        .blocks = wait)
 PASS_FD(int, lock_probe, (struct txio * io, int fd, uint64_t byte), (layer->below, fd, byte),
         .fd = fd, .offset = byte)
 PASS_FD(int, map, (struct txio * io, int fd, size_t size, void **memory),
@@ -255,9 +270,10 @@ PASS(int, unmap, (struct txio * io, void *memory, size_t size), (layer->below, m
      .size = size)
 PASS(int, wait,
      (struct txio * io, _Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns),
-     (layer->below, word, expected, timeout_ns), .size = 0)
+     (layer->below, word, expected, timeout_ns), .word = word, .expected = expected,
+     .timeout_ns = timeout_ns)
 PASS(int, wake, (struct txio * io, _Atomic uint32_t *word, int count), (layer->below, word, count),
-     .count = count)
+     .word = word, .count = count)
 PASS(int64_t, monotonic_ns, (struct txio * io), (layer->below), .size = 0)
 PASS(int64_t, realtime_ns, (struct txio * io), (layer->below), .size = 0)
 PASS(int, random, (struct txio * io, void *data, size_t size), (layer->below, data, size),

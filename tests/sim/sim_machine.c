@@ -229,15 +229,34 @@ void sim_release_if_unused(struct sim *sim, uint32_t ino)
     }
 }
 
-bool sim_has_room(const struct sim *sim, uint64_t bytes)
+uint64_t sim_used_bytes(const struct sim *sim)
 {
-    if (sim->options.capacity == 0) {
-        return true;
-    }
     uint64_t used = 0;
     for (uint32_t i = 0; i < sim->live->count; i++) {
         const struct sim_inode *inode = sim->live->inodes[i];
         used += inode != NULL ? sim_content_allocated(inode) + SIM_SECTOR : 0;
     }
-    return used + bytes <= sim->options.capacity;
+    return used;
+}
+
+bool sim_has_room(const struct sim *sim, uint64_t bytes)
+{
+    return sim->options.capacity == 0 || bytes == 0 ||
+           sim_used_bytes(sim) + bytes <= sim->options.capacity;
+}
+
+uint64_t sim_needed_bytes(const struct sim *sim, uint32_t ino, uint64_t offset, uint64_t size)
+{
+    const struct sim_inode *inode = sim->live->inodes[ino];
+    uint64_t needed = 0;
+    for (uint64_t i = offset / SIM_BLOCK; i <= (offset + size - 1) / SIM_BLOCK; i++) {
+        needed += i >= inode->block_count || inode->blocks[i] == NULL ? SIM_BLOCK : 0;
+    }
+    return needed;
+}
+
+void sim_limit_space(struct txio *io, uint64_t more)
+{
+    struct sim *sim = sim_process_of(io)->sim;
+    sim->options.capacity = more != 0 ? sim_used_bytes(sim) + more : 0;
 }

@@ -110,7 +110,7 @@ static void need_journal(const struct sim *sim, struct sim_unit *unit)
     }
 }
 
-/* ext4 writes a file's contents out before a rename of it over another is committed. */
+/* ext4 and btrfs write a file's contents out before a rename of it over another is committed. */
 static void need_contents(const struct sim *sim, struct sim_unit *unit)
 {
     if (unit->slot_count != 2 || unit->slots[1].before == 0) {
@@ -159,13 +159,13 @@ void sim_change(struct sim *sim, struct sim_unit *unit)
     if (sim->options.profile != SIM_WEAKEST) {
         need_journal(sim, unit);
     }
-    if (sim->options.profile == SIM_EXT4) {
+    if (sim->options.profile == SIM_EXT4 || sim->options.profile == SIM_BTRFS) {
         need_contents(sim, unit);
-        unit->solid = unit->grow_to != 0;
+        unit->solid = unit->grow_to != 0 || sim->options.profile == SIM_BTRFS;
     }
     append(sim, unit);
     if (unit->kind != SIM_UNIT_DATA) {
-        struct sim_tear none = {0, false};
+        struct sim_tear none = {.seed = 0};
         sim_unit_apply(sim->live, unit, &none);
     }
 }
@@ -253,7 +253,7 @@ static void persist_marked(struct sim *sim, uint8_t *marks)
             sim->pending[kept++] = unit;
             continue;
         }
-        struct sim_tear none = {0, false};
+        struct sim_tear none = {.seed = 0};
         sim_unit_apply(sim->base, unit, &none);
         count_references(sim, unit, UINT32_MAX);
         done[done_count++] = unit;

@@ -12,9 +12,10 @@ int sim_fs_info(struct txio *io, int fd, struct txio_fs_info *info)
     if (result < 0 || sim_fd_of(sim_process_of(io), fd) == NULL) {
         return result < 0 ? result : -EBADF;
     }
-    uint64_t free_bytes = sim->options.capacity != 0 ? sim->options.capacity : FREE_BYTES;
-    while (free_bytes > 0 && !sim_has_room(sim, free_bytes)) {
-        free_bytes -= free_bytes < SIM_BLOCK ? free_bytes : SIM_BLOCK;
+    uint64_t free_bytes = FREE_BYTES;
+    if (sim->options.capacity != 0) {
+        uint64_t used = sim_used_bytes(sim);
+        free_bytes = used < sim->options.capacity ? sim->options.capacity - used : 0;
     }
     *info = (struct txio_fs_info){EXT4_MAGIC, free_bytes, 1u << 20, SIM_BLOCK};
     return 0;

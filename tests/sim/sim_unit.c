@@ -120,6 +120,17 @@ static bool sector_kept(enum tear_shape shape, uint64_t *random, uint64_t sector
     }
 }
 
+/* What a disk leaves in a sector that it was writing when the power failed. */
+static void spoil(struct sim_inode *inode, uint64_t sector, uint64_t seed)
+{
+    uint64_t random = sim_mix(seed, sector);
+    uint64_t noise[SIM_SECTOR / 8];
+    for (unsigned i = 0; i < SIM_SECTOR / 8; i++) {
+        noise[i] = sim_random(&random);
+    }
+    sim_content_write(inode, noise, SIM_SECTOR, sector * SIM_SECTOR);
+}
+
 static void apply_torn(struct sim_inode *inode, const struct sim_unit *unit, struct sim_tear *tear)
 {
     uint64_t first = unit->offset / SIM_SECTOR;
@@ -130,6 +141,10 @@ static void apply_torn(struct sim_inode *inode, const struct sim_unit *unit, str
     for (uint64_t sector = first; sector < end; sector++) {
         if (!sector_kept(shape, &random, sector, pivot)) {
             tear->torn = true;
+            if (tear->garbage && (sim_random(&random) & 1) != 0) {
+                tear->spoilt = true;
+                spoil(inode, sector, tear->seed);
+            }
             continue;
         }
         uint64_t from = sector * SIM_SECTOR;
