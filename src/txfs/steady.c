@@ -192,12 +192,13 @@ static enum tx_status make_durable(struct txfs *fs, struct txfs_mark *mark, tx_l
     while (start > 0 && lsns[start - 1] >= mark->lsn) {
         start--;
     }
-    TX_TRY(write_sums(fs, lsns + start, end - start, lsn, mark, err));
+    lsns = end > start ? lsns + start : NULL;
+    TX_TRY(write_sums(fs, lsns, end - start, lsn, mark, err));
     bool known = !touched->too_many && touched->from == mark->lsn && touched->to == lsn;
     if (!known || end - start > STEADY_COMMITS_MAX) {
         return sync_all(fs, err);
     }
-    enum tx_status status = sync_few(fs, lsns + start, end - start, err);
+    enum tx_status status = sync_few(fs, lsns, end - start, err);
     return status == TX_ENOTSUP ? sync_all(fs, err) : status;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "fuzz/fuzz_disk.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +55,9 @@ static int take_name(void *arg, const char *name, uint64_t ino, unsigned type)
     struct txio_stat stat;
     char path[FUZZ_PATH_SIZE];
     (void)ino;
-    (void)type;
+    if (type == DT_LNK) {
+        return 0;
+    }
     FUZZ_EXPECT((size_t)snprintf(path, sizeof path, "%s/%s", walk->dir, name) < sizeof path,
                 "%s", name);
     if (walk->io->ops->stat(walk->io, TXIO_CWD, path, &stat) < 0 || strcmp(name, "shm") == 0) {
@@ -71,8 +74,12 @@ static int take_name(void *arg, const char *name, uint64_t ino, unsigned type)
     return 0;
 }
 
+/* Times would be kept or lost by the cut; so all is made durable first. */
 static struct sim_image *image_of(struct txio *io)
 {
+    int dir = io->ops->open(io, TXIO_CWD, "/", TXIO_READ | TXIO_DIRECTORY, 0);
+    FUZZ_EXPECT(dir >= 0 && io->ops->syncfs(io, dir) == 0, "the simulated machine does not sync");
+    io->ops->close(io, dir);
     struct sim_capture *cut = sim_capture(io);
     struct sim_choice all = {.kind = SIM_KEEP_PREFIX, .value = UINT64_MAX};
     struct sim_image *image = sim_crash_image(cut, &all);

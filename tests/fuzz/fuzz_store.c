@@ -26,7 +26,7 @@
 static const struct sim_options options = {.seed = 1, .umask = 022, .capacity = 64u << 20};
 
 static struct fuzz_disk disks[DISKS];
-static uint64_t canary;
+static uint64_t canaries[DISKS];
 static struct tx_error err;
 
 static bool tells(void)
@@ -98,10 +98,16 @@ static uint64_t canary_state(struct txio *io)
     struct crash_state state = {0};
     FUZZ_MUST(crash_state_take(io, "/outside", NULL, &state, &err), &err);
     uint64_t hash = state.hash;
+    if (tells()) {
+        printf("%s", state.text);
+    }
     crash_state_release(&state);
     struct txio_stat stat;
     FUZZ_EXPECT(io->ops->stat(io, TXIO_CWD, "/canary", &stat) == 0 && stat.size == 6,
                 "the canary is gone");
+    if (tells()) {
+        printf("# canary %lld\n", (long long)stat.mtime_ns);
+    }
     return hash + (uint64_t)stat.mtime_ns;
 }
 
@@ -129,7 +135,7 @@ static void make_disk(struct fuzz_disk *disk, unsigned number)
         add_waiting(store);
     }
     FUZZ_MUST(txstore_close(store, &err), &err);
-    canary = canary_state(io);
+    canaries[number] = canary_state(io);
     fuzz_disk_take(disk, io, ROOT);
 }
 
@@ -291,9 +297,9 @@ static void use(struct txio *io, struct txstore *store, bool sound)
     if (txstore_open(ROOT, &open, &store, &err) != TX_OK) {
         return;
     }
+    exercise(store);
     bool marked = put_mark(store);
     FUZZ_EXPECT(marked || !sound, "a commit is refused: %s", err.text);
-    exercise(store);
     TX_IGNORE(txstore_close(store, &err)); /* a refused checkpoint leaves the log as it is */
     reopen(io, NULL, marked, sound);
     if (sound) {
@@ -323,7 +329,7 @@ void fuzz_one(const uint8_t *data, size_t size)
     if (status == TX_OK) {
         use(io, store, sound);
     }
-    FUZZ_EXPECT(canary_state(io) == canary, "something outside the root was touched");
+    FUZZ_EXPECT(canary_state(io) == canaries[number], "something outside the root was touched");
     FUZZ_EXPECT(fuzz_memory_peak() - fuzz_memory_now() < MEMORY_MAX, "%llu bytes of memory",
                 (unsigned long long)fuzz_memory_peak());
     sim_free(io);

@@ -16,7 +16,16 @@
 #include "txctl/reg_text.h"
 #include "txctl/txn_id.h"
 
-enum parser { PARSE_SCRIPT, PARSE_DATA, PARSE_BYTES, PARSE_PATH, PARSE_SMALL, PARSE_ESCAPE, PARSERS };
+enum parser {
+    PARSE_SCRIPT,
+    PARSE_DATA,
+    PARSE_BYTES,
+    PARSE_PATH,
+    PARSE_SMALL,
+    PARSE_ESCAPE,
+    PARSE_ARGUMENTS,
+    PARSERS,
+};
 
 static struct tx_error err;
 
@@ -238,6 +247,36 @@ static void try_escape(const uint8_t *data, size_t size)
     free(text);
 }
 
+/* --- Arguments: a table of commands in the place of txctl's (main.c) --- */
+
+static const struct txctl_option put_options[] = {
+    {"mode", 'm', "MODE", ""}, {"parents", 'p', NULL, ""}, {NULL, 0, NULL, NULL}};
+static const struct txctl_command put = {.verb = "put", .options = put_options, .count_max = 3};
+static const struct txctl_command reg_get = {.verb = "reg get", .count_max = 2};
+static const struct txctl_command later = {.verb = "later", .flags = TXCTL_LATER};
+const struct txctl_command *const txctl_commands[] = {&put, &reg_get, &later, NULL};
+
+/* A word a line. No word is lost: each is an option, an option's value, the verb or a value. */
+static void try_arguments(const uint8_t *data, size_t size)
+{
+    OWN_TEXT text = text_of(data, size);
+    struct txctl_globals globals = {.store = NULL};
+    struct txctl_arguments arguments;
+    char *words[64];
+    char *rest = text;
+    int count = 0;
+    while (count < 64 && (words[count] = strsep(&rest, "\n")) != NULL) {
+        count++;
+    }
+    if (txctl_parse(&globals, count, words, &arguments, &err) == TX_OK) {
+        FUZZ_EXPECT(arguments.count <= count, "%d values of %d words", arguments.count, count);
+        FUZZ_EXPECT(arguments.count == 0 || arguments.command != NULL, "values of no command");
+        const char *mode = arguments.command == &put ? txctl_given(&arguments, "mode") : NULL;
+        FUZZ_EXPECT(mode == NULL || strlen(mode) <= size, "an option's value from elsewhere");
+    }
+    txctl_arguments_release(&arguments);
+}
+
 void fuzz_one(const uint8_t *data, size_t size)
 {
     if (size == 0) {
@@ -261,6 +300,9 @@ void fuzz_one(const uint8_t *data, size_t size)
         break;
     case PARSE_SMALL:
         try_small(data + 1, size - 1);
+        break;
+    case PARSE_ARGUMENTS:
+        try_arguments(data + 1, size - 1);
         break;
     default:
         try_escape(data + 1, size - 1);

@@ -145,7 +145,7 @@ void sim_entry_set(struct sim_inode *dir, struct sim_bytes *name, uint32_t ino)
 {
     uint32_t at = entry_position(dir, name->data, name->size);
     bool found = at < dir->entry_count && sim_bytes_equal(dir->entries[at].name, name);
-    struct sim_entry *entry = dir->entries + at;
+    struct sim_entry *entry = dir->entries != NULL ? dir->entries + at : NULL;
     if (found && ino != 0) {
         entry->ino = ino;
         return;
