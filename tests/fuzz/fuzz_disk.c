@@ -11,6 +11,13 @@
 #define FILE_SIZE_MAX (1u << 20)
 #define BLOCK 4096u
 
+static bool forged;
+
+bool fuzz_disk_is_forged(void)
+{
+    return forged;
+}
+
 /* A file while a script edits it; the disk's own copy stays as it is. */
 struct edited {
     uint8_t *bytes; /* NULL: not touched */
@@ -222,6 +229,7 @@ static void edit_once(struct edit *edit)
     struct edited *file = touch(edit, index);
     size_t offset = change_content(edit, kind, file);
     if (op & 0x80) {
+        forged = true;
         fuzz_seal(edit->disk->files[index].path, file->bytes, file->size, offset);
     }
 }
@@ -249,6 +257,7 @@ struct txio *fuzz_disk_boot(const struct fuzz_disk *disk, const struct sim_optio
                             struct fuzz_feed *feed)
 {
     struct edit edit = {.disk = disk, .io = sim_boot(disk->image, options), .feed = feed};
+    forged = false;
     for (unsigned i = 0; i < EDITS_MAX && feed->left > 0; i++) {
         edit_once(&edit);
     }

@@ -41,6 +41,9 @@ void fuzz_disk_take(struct fuzz_disk *disk, struct txio *io, const char *root);
  */
 struct txio *fuzz_disk_boot(const struct fuzz_disk *disk, const struct sim_options *options,
                             struct fuzz_feed *feed);
+/* Whether the last script made a seal good again: then what it wrote is no accident, and what it
+ * means may be refused only when it is used. */
+bool fuzz_disk_is_forged(void);
 
 /* Everything on the disk of a machine, what is pending included, as one hash. */
 uint64_t fuzz_disk_hash(struct txio *io);
