@@ -324,6 +324,9 @@ struct ktm_recovery {
  * alone. */
 TX_API enum tx_status ktm_recover(struct ktm *tm, struct ktm_recovery *report,
                                   struct tx_error *err) TX_CHECKED;
+/* Whether ktm_recover would accept what log and RMs hold; changes nothing. The manager is open
+ * read-only in salvage, and this is the first call on it. Errors: what recovery would answer. */
+TX_API enum tx_status ktm_check(struct ktm *tm, struct tx_error *err) TX_CHECKED;
 /* Publish what is durable, make all RMs steady, trim the log. */
 TX_API enum tx_status ktm_checkpoint(struct ktm *tm, struct tx_error *err) TX_CHECKED;
 TX_API void ktm_close(struct ktm *tm);

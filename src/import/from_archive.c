@@ -60,6 +60,13 @@ static enum tx_status archive_xattrs(struct archive_entry *item, struct import_x
     return TX_OK;
 }
 
+/* An archive can name any second, nanoseconds since 1970 reach from 1677 to 2262. */
+static bool archive_time(struct archive_entry *item, int64_t *ns)
+{
+    return !__builtin_mul_overflow((int64_t)archive_entry_mtime(item), 1000000000, ns) &&
+           !__builtin_add_overflow(*ns, archive_entry_mtime_nsec(item), ns) && *ns != INT64_MIN;
+}
+
 static enum tx_status archive_item(struct import_sink *sink, struct archive_source *source,
                                    struct archive_entry *item, struct tx_error *err)
 {
@@ -74,14 +81,15 @@ static enum tx_status archive_item(struct import_sink *sink, struct archive_sour
         .uid = (uint32_t)archive_entry_uid(item),
         .gid = (uint32_t)archive_entry_gid(item),
         .size = (uint64_t)archive_entry_size(item),
-        .mtime_ns = (int64_t)archive_entry_mtime(item) * 1000000000 +
-                    archive_entry_mtime_nsec(item),
         .target = archive_entry_symlink(item),
         .hard_link = archive_entry_hardlink(item),
         .read = read_archive_data,
         .arg = source,
         .xattrs = &xattrs,
     };
+    if (!archive_time(item, &entry.mtime_ns)) {
+        return tx_error_set(err, TX_ELIMIT, "\"%s\": a date before 1677 or after 2262", path);
+    }
     if (S_ISLNK(entry.mode) && !entry.target) {
         return tx_error_set(err, TX_EINVAL, "\"%s\": a link without a target", path);
     }

@@ -195,6 +195,24 @@ void ktm_salvage_prepared(struct ktm *tm, const struct txlog_info *info)
     TX_IGNORE(ktm_log_walk(tm, recovery.start, recovery.end, note_record, &recovery, NULL));
 }
 
+enum tx_status ktm_check(struct ktm *tm, struct tx_error *err)
+{
+    struct recovery recovery = {.tm = tm};
+    struct txlog_info info;
+    TX_TRY(ktm_enter_any(tm, err));
+    TX_INVARIANT(tm->read_only && atomic_load(&tm->shared->magic) == 0);
+    txlog_get_info(tm->log, &info);
+    recovery.start = info.start_lsn;
+    recovery.end = info.append_lsn;
+    shared_reset(tm);
+    enum tx_status status = steady_read(&recovery, err);
+    if (status == TX_OK) {
+        status = ktm_log_walk(tm, recovery.start, recovery.end, note_record, &recovery, err);
+    }
+    shared_reset(tm); /* whoever reads the store builds its own state */
+    return status;
+}
+
 static enum tx_status recover_steps(struct recovery *recovery, struct tx_error *err)
 {
     struct ktm *tm = recovery->tm;

@@ -65,43 +65,23 @@ static enum tx_status check_transaction(void *arg, const struct ktm_txn_info *in
                              err);
 }
 
-static int check_stop(void *arg, const char *name, uint64_t ino, unsigned type)
-{
-    (void)arg;
-    (void)name;
-    (void)ino;
-    (void)type;
-    return 1; /* one name is enough */
-}
-
-/* Has any transaction private files? */
-static bool check_has_waiting(struct txstore *store)
-{
-    int dir = store->io->ops->open(store->io, store->dir, "tx", TXIO_READ | TXIO_DIRECTORY, 0);
-    if (dir < 0) {
-        return true; /* what is wrong with it shows when it is used */
-    }
-    int found = store->io->ops->list(store->io, dir, check_stop, NULL);
-    (void)store->io->ops->close(store->io, dir); /* only read from */
-    return found != 0;
-}
-
-/* Needs a log that can be read; what keeps it from being read has been reported before. */
+/* What log and RMs say of each other, and the transactions that wait. Needs a log that can be read;
+ * what keeps it from being read has been reported before. */
 static enum tx_status check_transactions(struct txstore *store, struct check_job *job,
                                          struct tx_error *err)
 {
     struct check_waiting waiting = {store, job};
     struct tx_error why;
-    if (!check_has_waiting(store)) {
-        return TX_OK; /* a change set in the log has been read with it */
-    }
     if (txstore_open_salvage(store, &why) != TX_OK) {
         check_report(job, "store", 0, why.text);
         return TX_OK;
     }
-    enum tx_status status = ktm_list(store->tm, check_transaction, &waiting, &why);
+    enum tx_status status = job->faults == 0 ? ktm_check(store->tm, &why) : TX_OK;
+    if (status == TX_OK) {
+        status = ktm_list(store->tm, check_transaction, &waiting, &why);
+    }
     if (status == TX_ECORRUPT || status == TX_EVERSION) {
-        check_report(job, "tx", 0, why.text);
+        check_report(job, "log", 0, why.text);
         return TX_OK;
     }
     if (status != TX_OK && err) {

@@ -11,9 +11,15 @@
 
 #define NS_PER_S 1000000000
 
+/* A date beyond what nanoseconds in 64 bits hold: the nearest that they do. */
 static int64_t time_ns(const struct timespec *time)
 {
-    return (int64_t)time->tv_sec * NS_PER_S + time->tv_nsec;
+    int64_t ns;
+    if (__builtin_mul_overflow((int64_t)time->tv_sec, NS_PER_S, &ns) ||
+        __builtin_add_overflow(ns, time->tv_nsec, &ns) || ns == INT64_MIN) {
+        return time->tv_sec < 0 ? INT64_MIN + 1 : INT64_MAX;
+    }
+    return ns;
 }
 
 static enum tx_status preserve(struct ktm_txn *txn, const char *path, const struct stat *stat,

@@ -35,6 +35,7 @@ static enum tx_status recall_changes(struct txfs *fs, struct txfs_unsteady *comm
 {
     TX_AUTO(txfs_changes) changes = {.storage = TX_BUF_INIT};
     enum tx_status status = txfs_changes_read(fs, commit->info.lsn, &changes, err);
+    commit->began = status != TX_ENOTFOUND;
     if (status == TX_ENOTFOUND || status == TX_ECORRUPT) {
         return TX_OK; /* it did not, or the power cut took what it wrote */
     }

@@ -179,7 +179,16 @@ static enum tx_status fetch(struct txfs_model *model, const struct txfs_found *f
     return result < 0 ? tx_error_os(err, -result, "link \"%.200s\"", found->path) : TX_OK;
 }
 
-/* Get the goal's object into a slot. *got false: it is an old object, and a stranger removed it. */
+/* A staged payload is one inode that goes from tx/<id>/ to its slot to its place, and only others
+ * remove it. When it is nowhere, a stranger removed it from its place, if it can have come there;
+ * else it was lost before. */
+static bool was_removed(const struct txfs_cnode *node)
+{
+    return node->creator.step == NULL ||
+           (node->creator.step->entry.payload == TXFS_PAYLOAD_STAGED && node->creator.commit->began);
+}
+
+/* Get the goal's object into a slot. *got false: a stranger removed it. */
 static enum tx_status obtain(struct txfs_model *model, struct txfs_goal *goal,
                              char slot[TXFS_SLOT_PATH_SIZE], bool *got, struct tx_error *err)
 {
@@ -192,7 +201,7 @@ static enum tx_status obtain(struct txfs_model *model, struct txfs_goal *goal,
         memcpy(slot, found.path, strlen(found.path) + 1); /* a slot already */
         return TX_OK;
     }
-    *got = found.found || node->creator.step != NULL;
+    *got = found.found || !was_removed(node);
     if (!*got) {
         return TX_OK;
     }

@@ -18,7 +18,8 @@ struct txfs_extent txfs_saved_extent(const struct txfs_saved *saved, uint32_t in
 
 const uint8_t *txfs_saved_xattrs(const struct txfs_saved *saved)
 {
-    return saved->head.data + (size_t)saved->extent_count * TXFS_EXTENT_SIZE;
+    size_t table = (size_t)saved->extent_count * TXFS_EXTENT_SIZE;
+    return table > 0 ? saved->head.data + table : saved->head.data;
 }
 
 static enum tx_status bad(const char *slot, const char *what, struct tx_error *err)

@@ -190,14 +190,15 @@ static enum tx_status make_durable(struct txfs *fs, struct txfs_mark *mark, tx_l
     while (start > 0 && lsns[start - 1] >= mark->lsn) {
         start--;
     }
-    TX_TRY(write_sums(fs, lsns + start, end - start, err));
+    const tx_lsn *fresh = end > start ? lsns + start : NULL;
+    TX_TRY(write_sums(fs, fresh, end - start, err));
     TX_TRY(txfs_history_bound(fs, lsns, end, lsn, &bound, err));
     mark->history_lsn = bound > mark->history_lsn ? bound : mark->history_lsn;
     bool known = !touched->too_many && touched->from == mark->lsn && touched->to == lsn;
     if (!known || end - start > STEADY_COMMITS_MAX) {
         return sync_all(fs, err);
     }
-    enum tx_status status = sync_few(fs, lsns + start, end - start, err);
+    enum tx_status status = sync_few(fs, fresh, end - start, err);
     return status == TX_ENOTSUP ? sync_all(fs, err) : status;
 }
 

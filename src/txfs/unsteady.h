@@ -10,6 +10,7 @@ struct txfs_unsteady {
     struct ktm_commit_info info; /* entries lead into `entries` */
     struct tx_buf entries;
     struct txfs_steps steps;
+    bool began;       /* undo/<L>/changes was there, torn or whole: names may have changed */
     bool has_changes; /* undo/<L>/changes was there and whole ... */
     bool same_boot;   /* ... and written in this run of the system */
     bool must_write;  /* it has to be written, or says something else than we know now */

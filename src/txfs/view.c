@@ -274,7 +274,9 @@ enum tx_status txfs_view_add(struct txfs_view *view, const struct txfs_entry *en
     struct ktm_cursor all = ktm_txn_entries(view->txn);
     const uint8_t *content = entry->content;
     TX_TRY(txfs_entry_encode(entry, &head, err));
-    if (entry->content_size > 0 && content >= all.next && content < all.next + all.left) {
+    bool is_own = entry->content_size > 0 && all.left > 0 && content >= all.next &&
+                  content < all.next + all.left;
+    if (is_own) {
         TX_TRY(tx_buf_append(&copy, content, entry->content_size, err)); /* the set may move */
         content = copy.data;
     }

@@ -90,9 +90,16 @@ int64_t os_seek(OS_SELF, int fd, uint64_t offset, bool hole)
     return OS_CALL(lseek(fd, (off_t)offset, hole ? SEEK_HOLE : SEEK_DATA));
 }
 
+/* File systems hold dates beyond 2262, which nanoseconds in 64 bits do not: the nearest then. The
+ * least of all means "leave the time". */
 static int64_t nanoseconds(const struct timespec *time)
 {
-    return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
+    int64_t ns;
+    if (__builtin_mul_overflow((int64_t)time->tv_sec, 1000000000, &ns) ||
+        __builtin_add_overflow(ns, time->tv_nsec, &ns) || ns == INT64_MIN) {
+        return time->tv_sec < 0 ? INT64_MIN + 1 : INT64_MAX;
+    }
+    return ns;
 }
 
 void os_stat_convert(const struct stat *from, struct txio_stat *to)

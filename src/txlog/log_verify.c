@@ -14,6 +14,7 @@ struct verify {
     uint64_t faults;
     struct segment_list list;
     tx_lsn proven;
+    tx_lsn end; /* of the last record */
     bool clean;
     bool has_control;
 };
@@ -144,6 +145,7 @@ static enum tx_status fault_step(void *arg, const struct walk_step *step, struct
     (void)err;
     if (step->frame) {
         verify_frame(verify, step);
+        verify->end = step->lsn + step->size;
     } else if (step->lsn < verify->proven) {
         report_segment(verify, step->segment->header.seq, step->offset, step->lsn,
                        "no valid record, though it was durable");
@@ -187,6 +189,26 @@ static enum tx_status verify_rest(struct verify *verify, size_t index, struct tx
     return verify_zero(verify, handle.fd, segment->header.size, name, TXLOG_BLOCK_SIZE + used, err);
 }
 
+/* What the walk cannot meet: segments of another epoch, records of segments that are not there. */
+static void verify_ends(struct verify *verify)
+{
+    const struct segment_list *list = &verify->list;
+    const struct control *control = &verify->log->control;
+    tx_lsn full = list->items[list->count - 1].end_lsn;
+    if (verify->proven > full) {
+        report(verify, LOG_DIR_NAME, 0, full, "segment is missing, records in it were durable");
+    } else if (verify->clean && verify->end < control->end_lsn) {
+        report(verify, LOG_DIR_NAME, 0, verify->end, scan_text(SCAN_CLEAN_SHORT));
+    }
+    for (size_t i = 0; verify->has_control && i < list->count; i++) {
+        const struct segment_header *header = &list->items[i].header;
+        if (header->epoch > control->epoch) {
+            report_segment(verify, header->seq, 0, header->first_lsn,
+                           scan_text(SCAN_CONTROL_STALE));
+        }
+    }
+}
+
 static enum tx_status verify_records(struct verify *verify, struct tx_error *err)
 {
     const struct segment_list *list = &verify->list;
@@ -196,7 +218,9 @@ static enum tx_status verify_records(struct verify *verify, struct tx_error *err
     tx_lsn first = list->items[0].header.first_lsn;
     verify->proven = log_claim(&verify->log->control, list);
     TX_TRY(log_walk(verify->log, list, first, proof_step, verify, err));
+    verify->end = first;
     TX_TRY(log_walk(verify->log, list, first, fault_step, verify, err));
+    verify_ends(verify);
     for (size_t i = 0; i + 1 < list->count; i++) {
         TX_TRY(verify_rest(verify, i, err));
     }

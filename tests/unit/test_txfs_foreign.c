@@ -335,3 +335,39 @@ Test(txfs_foreign, nothing_is_looked_at_again_once_it_is_steady)
     cr_assert_eq(pub_stat(f, "x").st_ino, 0);
     cr_assert_eq(f->foreign_count, 0);
 }
+
+/* A large content is not in the log but was itself moved to its place: nothing is left to put there
+ * again. */
+static void remove_large(bool damage_record)
+{
+    PUBLISH_FIXTURE(f, 8);
+    char record[64];
+    struct ktm_txn *txn = pub_begin(f);
+    pub_put_bytes(f, txn, "large", 100000, 1);
+    pub_put(f, txn, "small", "ours");
+    tx_lsn lsn = pub_commit(f, txn);
+    pub_die(f);
+    cr_assert_eq(unlinkat(f->root, "large", 0), 0);
+    (void)snprintf(record, sizeof(record), "undo/%016llx/changes", (unsigned long long)lsn);
+    int fd = damage_record ? openat(f->store, record, O_WRONLY | O_TRUNC) : -1;
+    cr_assert_eq(fd >= 0, damage_record);
+    (void)(fd >= 0 && close(fd));
+    pub_open(f);
+    cr_assert_eq(pub_stat(f, "large").st_ino, 0);
+    cr_assert_str_eq(pub_text(f, "small"), "ours");
+    cr_assert(pub_was_told(f, "large", ""));
+    pub_die(f);
+    pub_open(f);
+    cr_assert_eq(pub_stat(f, "large").st_ino, 0);
+}
+
+Test(txfs_foreign, a_large_file_removed_after_publishing_stays_removed)
+{
+    remove_large(false);
+}
+
+/* A power cut may keep the removal and lose what the publisher wrote down. */
+Test(txfs_foreign, a_large_file_removed_after_publishing_stays_removed_when_the_record_is_torn)
+{
+    remove_large(true);
+}
