@@ -7,7 +7,7 @@ mutants:
 	$(AM_TESTS_ENVIRONMENT) MAKE='$(MAKE)' $(SHELL) $(srcdir)/scripts/mutants $(MUTANTS)
 
 mutant-compile:
-	$(COMPILE) -DMUTANT_$(MUTANT) -c -o $(MUTANT_OBJECT) $(srcdir)/$(MUTANT_SOURCE)
+	$(COMPILE) -DMUTANT_$(MUTANT) -w -c -o $(MUTANT_OBJECT) $(srcdir)/$(MUTANT_SOURCE)
 
 # The mutant's objects come before the archives, which are not asked for these files then.
 mutant-link:

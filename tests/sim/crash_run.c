@@ -60,6 +60,9 @@ void crash_done(struct crash_run *run)
     order_acknowledge(&run->order);
     record_state(run);
     run->in_flight = false;
+    if (run->on_done != NULL) {
+        run->on_done(run->arg);
+    }
 }
 
 /* --- What workloads call ---------------------------------------------------------------------- */
