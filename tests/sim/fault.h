@@ -51,5 +51,7 @@ void fault_release(struct fault_layer *fault);
 /* The rule lives in the layer; read `seen` and `fired` through the answer. */
 struct fault_rule *fault_add(struct fault_layer *fault, const struct fault_rule *rule);
 void fault_clear(struct fault_layer *fault);
+/* How many calls have been failed by all rules. */
+uint64_t fault_fired(const struct fault_layer *fault);
 
 #endif

@@ -146,3 +146,12 @@ void fault_clear(struct fault_layer *fault)
     fault->rule_count = 0;
     fault->late = -1;
 }
+
+uint64_t fault_fired(const struct fault_layer *fault)
+{
+    uint64_t fired = 0;
+    for (unsigned i = 0; i < fault->rule_count; i++) {
+        fired += fault->rules[i].fired;
+    }
+    return fired;
+}
