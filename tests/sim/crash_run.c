@@ -47,8 +47,14 @@ static void record_state(struct crash_run *run)
         exit(1);
     }
     sim_freeze(run->machine);
+    if (run->suspend != NULL) {
+        run->suspend(run->arg, true);
+    }
     MUST(run, crash_state_take(run->io, CRASH_ROOT, run->store, &run->states[run->state_count],
                                &run->err));
+    if (run->suspend != NULL) {
+        run->suspend(run->arg, false);
+    }
     sim_thaw(run->machine);
     run->state_count++;
 }

@@ -43,6 +43,7 @@ struct fault_layer {
     unsigned rule_count;
     int late; /* descriptor whose next sync must fail, -1: none */
     uint64_t random;
+    bool suspended; /* calls neither fail nor count */
     bool over_sim; /* `below` is a machine of sim.h: then failing syncs lose data for good */
 };
 
