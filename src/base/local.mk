@@ -20,6 +20,7 @@ libtx_base_la_SOURCES = \
 	src/base/invariant.h \
 	src/base/map.c \
 	src/base/map.h \
+	src/base/mutant.h \
 	src/base/text.c \
 	src/base/text.h \
 	src/base/upcase_table.c \

@@ -6,12 +6,14 @@
  */
 #include <inttypes.h>
 
+#include "base/mutant.h"
 #include "ktm/ktm_internal.h"
 
 static enum tx_status steady_all(struct ktm *tm, const struct ktm_published *state,
                                  struct tx_error *err)
 {
-    if (atomic_load(&tm->shared->steady) == state->lsn) {
+    /* MUTANT_45: the log is trimmed of what only the page cache has. */
+    if (atomic_load(&tm->shared->steady) == state->lsn || TX_MUTANT(45)) {
         return TX_OK;
     }
     for (unsigned rm = 0; rm < KTM_RM_MAX; rm++) {
@@ -36,6 +38,9 @@ static enum tx_status steady_all(struct ktm *tm, const struct ktm_published *sta
 /* The PREPARE at `stamp` must stay: nobody has decided it, or its DECIDE stays. */
 static bool must_stay(uint64_t stamp, uint64_t decided, tx_lsn limit)
 {
+    if (TX_MUTANT(16)) { /* forgotten early: decided is taken for carried out */
+        return stamp != 0 && stamp - 1 < limit && decided == 0;
+    }
     return stamp != 0 && stamp - 1 < limit && (decided == 0 || decided - 1 >= limit);
 }
 
@@ -81,8 +86,10 @@ static enum tx_status trim_all(struct ktm *tm, const struct ktm_published *state
                                enum ktm_trim trim, struct tx_error *err)
 {
     struct txlog_info info;
-    tx_lsn oldest = ktm_snapshot_oldest(tm, state->lsn);
-    tx_lsn limit = prepared_limit(tm->shared, oldest);
+    /* MUTANT_54: nobody asks who reads. */
+    tx_lsn oldest = TX_MUTANT(54) ? state->lsn : ktm_snapshot_oldest(tm, state->lsn);
+    /* MUTANT_9: nobody asks who is prepared. */
+    tx_lsn limit = TX_MUTANT(9) ? oldest : prepared_limit(tm->shared, oldest);
     txlog_get_info(tm->log, &info);
     if (limit < info.start_lsn || trim == KTM_KEEP_LOG) {
         limit = info.start_lsn; /* below it: the slot of a dead reader, not yet its heir's */
@@ -100,14 +107,15 @@ static enum tx_status trim_all(struct ktm *tm, const struct ktm_published *state
     return TX_OK;
 }
 
-static enum tx_status checkpoint_held(struct ktm *tm, enum ktm_trim trim, uint64_t *removed,
-                                      struct tx_error *err)
+static enum tx_status checkpoint_held(struct ktm *tm, struct ktm_published *state,
+                                      enum ktm_trim trim, uint64_t *removed, struct tx_error *err)
 {
-    struct ktm_published state;
     TX_TRY(ktm_publish_held(tm, NULL, err));
-    ktm_published_read(tm, &state);
-    TX_TRY(steady_all(tm, &state, err));
-    TX_TRY(trim_all(tm, &state, trim, err));
+    if (!TX_MUTANT(10)) {
+        ktm_published_read(tm, state);
+    }
+    TX_TRY(steady_all(tm, state, err));
+    TX_TRY(trim_all(tm, state, trim, err));
     /* Leftovers cost space and nothing else; the next sweep tries again. */
     TX_IGNORE(ktm_sweep(tm, removed, NULL));
     return TX_OK;
@@ -116,10 +124,14 @@ static enum tx_status checkpoint_held(struct ktm *tm, enum ktm_trim trim, uint64
 enum tx_status ktm_checkpoint_run(struct ktm *tm, enum ktm_trim trim, uint64_t *removed,
                                   struct tx_error *err)
 {
+    struct ktm_published state;
+    if (TX_MUTANT(10)) { /* SQLite 3.7.0 to 3.51.2: what was true before another checkpoint */
+        ktm_published_read(tm, &state);
+    }
     TX_TRY(txio_pair_lock(&tm->checkpoint, err));
     enum tx_status status = txio_pair_lock(&tm->publish, err);
     if (status == TX_OK) {
-        status = checkpoint_held(tm, trim, removed, err);
+        status = checkpoint_held(tm, &state, trim, removed, err);
         ktm_publish_unlock(tm);
     }
     txio_pair_unlock(&tm->checkpoint);

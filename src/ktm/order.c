@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/invariant.h"
+#include "base/mutant.h"
 #include "ktm/ktm_internal.h"
 
 static void conflict_note(struct ktm_run *run, const struct ktm_key *key)
@@ -28,14 +29,15 @@ static bool conflicts_with_committed(struct ktm_run *run, const struct ktm_key *
         *uncertain |= run->validated < lsn;
         return false;
     }
-    if (stamp > run->txn->snapshot.lsn) {
+    if (stamp > run->txn->snapshot.lsn && !TX_MUTANT(52)) { /* MUTANT_52: lost update */
         run->conflict.lsn = stamp - 1;
         conflict_note(run, key);
         return true;
     }
     /* Nothing known: the RMs saw what is below `validated`; above it the table must have been
-     * able to remember. */
-    *uncertain |= stamp == 0 && atomic_load(&run->tm->shared->evicted) > run->validated;
+     * able to remember. MUTANT_50: what it forgot is taken for what never was. */
+    bool forgotten = atomic_load(&run->tm->shared->evicted) > run->validated;
+    *uncertain |= stamp == 0 && forgotten && !TX_MUTANT(50);
     return false;
 }
 

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/mutant.h"
 #include "ktm/ktm_internal.h"
 
 struct ktm_prepared_slot *ktm_prepared_find(struct ktm_shared *shared, const struct ktm_id *id)
@@ -150,7 +151,7 @@ static enum tx_status keys_load(struct ktm *tm, unsigned number, tx_lsn append_l
     if (lsn < append_lsn) {
         TX_TRY(ktm_log_read(tm, lsn, &logged, err));
     }
-    if (!is_prepare_of(slot, &logged)) {
+    if (!is_prepare_of(slot, &logged) && !TX_MUTANT(21)) { /* MUTANT_21: zombie prepare */
         atomic_store(&slot->stamp, 0);
         return TX_OK;
     }

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/mutant.h"
 #include "ktm/ktm_internal.h"
 
 bool ktm_may_pass(enum tx_status status)
@@ -85,7 +86,7 @@ static enum tx_status publish_next(struct ktm *tm, const struct ktm_logged *own,
         logged = buffer;
     }
     /* Readers that find something changed must already see that a commit may have done it. */
-    if (atomic_load(&tm->shared->decided) < logged->at.next_lsn) {
+    if (atomic_load(&tm->shared->decided) < logged->at.next_lsn && !TX_MUTANT(46)) {
         atomic_store(&tm->shared->decided, logged->at.next_lsn);
     }
     TX_TRY(publish_record(tm, logged, state, err));

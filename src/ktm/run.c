@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/mutant.h"
 #include "base/text.h"
 #include "ktm/ktm_internal.h"
 
@@ -164,7 +165,7 @@ enum tx_status ktm_run_publish(struct ktm_run *run, struct tx_error *err)
 {
     struct tx_error cause = {.text = ""};
     struct ktm_logged own = KTM_LOGGED_INIT; /* points into the run: nothing to release */
-    bool has_own = run->kind == KTM_COMMIT;
+    bool has_own = run->kind == KTM_COMMIT && !TX_MUTANT(42); /* read back: needs memory */
     if (has_own) {
         own_record(run, &own);
     }
@@ -172,6 +173,8 @@ enum tx_status ktm_run_publish(struct ktm_run *run, struct tx_error *err)
     if (ktm_publish(run->tm, run->next_lsn, has_own ? &own : NULL, &cause) == TX_OK) {
         return TX_OK;
     }
-    return tx_error_set(err, TX_EPENDING, "committed at LSN %" PRIu64 ", not yet carried out: %s",
+    /* MUTANT_22: what fails after the force is called aborted. */
+    enum tx_status status = TX_MUTANT(22) ? TX_EABORTED : TX_EPENDING;
+    return tx_error_set(err, status, "committed at LSN %" PRIu64 ", not yet carried out: %s",
                         run->lsn, cause.text);
 }

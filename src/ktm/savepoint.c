@@ -2,6 +2,7 @@
 /* Savepoints: marks in the list of entries, common to all RMs. */
 #include <string.h>
 
+#include "base/mutant.h"
 #include "ktm/ktm_internal.h"
 
 static enum tx_status name_check(const char *name, size_t *size, struct tx_error *err)
@@ -84,7 +85,9 @@ enum tx_status ktm_rollback_to(struct ktm_txn *txn, const char *name, struct tx_
     if (at == txn->savepoint_count) {
         return tx_error_set(err, TX_ENOTFOUND, "no savepoint \"%s\"", name);
     }
-    txn->savepoint_count = at + 1;
+    if (!TX_MUTANT(38)) { /* MUTANT_38: later marks stay, and lead forward again */
+        txn->savepoint_count = at + 1;
+    }
     txn->entries.size = txn->savepoints[at].size;
     txn->entry_count = txn->savepoints[at].count;
     for (unsigned rm = 0; rm < KTM_RM_MAX; rm++) {

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 
+#include "base/mutant.h"
 #include "ktm/ktm_internal.h"
 
 enum tx_status ktm_txn_staging(struct ktm_txn *txn, int *dir, struct tx_error *err)
@@ -88,6 +89,9 @@ enum tx_status ktm_staging_retire(struct ktm *tm, const struct ktm_id *id, struc
 {
     struct txio *io = tm->io;
     char path[KTM_STAGING_PATH_SIZE];
+    if (TX_MUTANT(14)) { /* PostgreSQL db59108: it is in its file and in the log */
+        return TX_OK;
+    }
     ktm_staging_path(id, path);
     int dir;
     enum tx_status status =

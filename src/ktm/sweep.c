@@ -9,6 +9,7 @@
  */
 #include <stdlib.h>
 
+#include "base/mutant.h"
 #include "ktm/ktm_internal.h"
 
 struct list_ids {
@@ -64,7 +65,8 @@ static void keep_candidates(struct ktm *tm, struct tx_buf *ids)
     size_t count = ids->size / sizeof *list;
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!ktm_is_held(tm, &list[i]) && !is_detached(tm, &list[i]) &&
+        bool held = !TX_MUTANT(17) && ktm_is_held(tm, &list[i]); /* MUTANT_17: Citus #1030 */
+        if (!held && !is_detached(tm, &list[i]) &&
             !ktm_prepared_find(tm->shared, &list[i])) {
             list[kept++] = list[i];
         }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/invariant.h"
+#include "base/mutant.h"
 #include "ktm/ktm_internal.h"
 
 enum tx_status ktm_txn_new(struct ktm *tm, const struct ktm_id *id, struct ktm_txn **txn,
@@ -93,6 +94,14 @@ void ktm_txn_abandon(struct ktm_txn *txn)
     }
 }
 
+static int64_t timeout_clock_ns(struct txio *io)
+{
+    if (TX_MUTANT(30)) { /* the date can be set */
+        return io->ops->realtime_ns(io);
+    }
+    return io->ops->monotonic_ns(io);
+}
+
 static enum tx_status begin_options(struct ktm_txn *txn, const struct ktm_begin_options *options,
                                     struct tx_error *err)
 {
@@ -114,7 +123,7 @@ static enum tx_status begin_options(struct ktm_txn *txn, const struct ktm_begin_
     }
     if (options->timeout_ms != 0) {
         txn->deadline_ns =
-            io->ops->monotonic_ns(io) + (int64_t)options->timeout_ms * INT64_C(1000000);
+            timeout_clock_ns(io) + (int64_t)options->timeout_ms * INT64_C(1000000);
     }
     return TX_OK;
 }
@@ -141,7 +150,7 @@ enum tx_status ktm_txn_enter(struct ktm_txn *txn, struct tx_error *err)
     struct txio *io = txn->tm->io;
     TX_TRY(ktm_enter(txn->tm, err));
     if (txn->state == KTM_ACTIVE && txn->deadline_ns != 0 &&
-        io->ops->monotonic_ns(io) >= txn->deadline_ns) {
+        timeout_clock_ns(io) >= txn->deadline_ns) {
         txn->timed_out = true;
         ktm_state_move(&txn->state, KTM_ABORTED);
     }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mutant.h"
 #include "ktm/ktm_internal.h"
 
 void ktm_id_format(const struct ktm_id *id, char text[KTM_ID_TEXT_SIZE])
@@ -51,7 +52,7 @@ void ktm_gid_format(const struct ktm *tm, const struct ktm_id *id, unsigned bran
     for (size_t i = 0; i < 16; i++) {
         const char *dash = i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "";
         size += (size_t)snprintf(uuid + size, sizeof uuid - size, "%s%02x", dash,
-                                 tm->identity.uuid[i]);
+                                 TX_MUTANT(18) ? 0 : tm->identity.uuid[i]); /* Citus #8855 */
     }
     (void)snprintf(text, KTM_GID_TEXT_SIZE, "txkit:%s:%" PRIu64 ":%" PRIu64 ":%u", uuid, id->epoch,
                    id->sequence, branch);

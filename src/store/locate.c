@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/mutant.h"
 #include "store/store_internal.h"
 
 static char *path_join(const char *directory, const char *name)
@@ -33,7 +34,7 @@ static enum tx_status store_owner_check(struct txstore *store, struct tx_error *
     if (!S_ISDIR(stat.mode)) {
         return tx_error_set(err, TX_ENOTDIR, "\"%s\": not a directory", store->path);
     }
-    if (stat.uid != uid) {
+    if (stat.uid != uid && !(TX_MUTANT(40) && uid == 0)) { /* root does as a user's store says */
         return tx_error_set(err, TX_EPERM, "\"%s\" belongs to user %u; run as that user",
                             store->path, stat.uid);
     }

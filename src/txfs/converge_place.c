@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/invariant.h"
+#include "base/mutant.h"
 #include "txfs/converge.h"
 
 enum { PLACE_RETRIES_MAX = 100 };
@@ -329,7 +330,8 @@ enum tx_status txfs_converge_goal(struct txfs_model *model, struct txfs_goal *go
         return meet(model, goal, result == 0, &is, err);
     }
     if (goal->node == NULL) {
-        bool ours = txfs_goal_last(goal)->ref.step->entry.base.existed;
+        /* MUTANT_24: the removal is forgotten, and what was removed comes back. */
+        bool ours = txfs_goal_last(goal)->ref.step->entry.base.existed && !TX_MUTANT(24);
         return result == 0 && ours ? replace(model, goal, &is, err) : TX_OK;
     }
     if (result < 0) {
@@ -341,6 +343,10 @@ enum tx_status txfs_converge_goal(struct txfs_model *model, struct txfs_goal *go
         TX_TRY(txfs_judge(model, model->fs->root_dir, goal->path, &is, goal->node, &verdict, err));
     }
     if (verdict == TXFS_IS) {
+        if (TX_MUTANT(12) && txfs_goal_last(goal)->ref.step->entry.kind == TXFS_CHANGE_MOVED) {
+            /* The second run of a rename makes room at its target first. */
+            return take_away(model, goal, TXFS_OURS_TORN, NULL, err);
+        }
         stands(goal, &is);
         return TX_OK;
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/mutant.h"
 #include "txfs/publish_internal.h"
 
 struct txfs_attrs txfs_attrs_of(const struct txfs_entry *entry)
@@ -166,7 +167,8 @@ enum tx_status txfs_attrs_apply(struct txfs *fs, int dir, const char *name,
         attr.mask = chowned ? TXIO_ATTR_OWNER : 0;
     }
     /* After a chown the set-id bits are gone; an access control list may have changed the mode. */
-    bool unsure = chowned || ((attrs->mask & TXFS_SETS_XATTRS) && attrs->xattrs_size > 0);
+    bool unsure = (chowned && !TX_MUTANT(47)) || /* MUTANT_47: set-id bits fall to the chown */
+                  ((attrs->mask & TXFS_SETS_XATTRS) && attrs->xattrs_size > 0);
     if (mode_differs(is, attrs) || (unsure && !S_ISLNK(is->mode))) {
         attr.mask |= TXIO_ATTR_MODE;
     }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/mutant.h"
 #include "txfs/overlay.h"
 
 enum tx_status txfs_stat(struct ktm_txn *txn, const char *path, struct txio_stat *stat,
@@ -53,7 +54,7 @@ static void clear_set_id(const struct txfs_object *object, const struct txio_att
 {
     uint32_t mode = object->stat.mode;
     if (!(attr->mask & TXIO_ATTR_OWNER) || (attr->mask & TXIO_ATTR_MODE) || !S_ISREG(mode) ||
-        !(mode & (S_ISUID | S_ISGID))) {
+        !(mode & (S_ISUID | S_ISGID)) || TX_MUTANT(57)) { /* the new owner gets the old bits */
         return;
     }
     entry->mask |= TXFS_SETS_MODE;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/invariant.h"
+#include "base/mutant.h"
 #include "txfs/publish_steps.h"
 
 enum tx_status txfs_publish_index_moves(struct txfs_publish *publish, struct tx_error *err)
@@ -72,7 +73,8 @@ enum tx_status txfs_publish_pull(struct txfs_publish *publish, struct tx_error *
     }
     struct txfs_step **steps = (struct txfs_step **)(void *)order.data;
     for (size_t i = publish->moved.count; i-- > 0;) {
-        TX_TRY(pull_one(publish, steps[i], err));
+        /* MUTANT_13: parents first. */
+        TX_TRY(pull_one(publish, steps[TX_MUTANT(13) ? publish->moved.count - 1 - i : i], err));
     }
     return TX_OK;
 }

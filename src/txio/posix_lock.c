@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/mutant.h"
 #include "txio_internal.h"
 
 static struct flock lock_of_byte(uint64_t byte, short type)
@@ -23,12 +24,20 @@ static struct flock lock_of_byte(uint64_t byte, short type)
     };
 }
 
+static int lock_command(bool wait)
+{
+    if (TX_MUTANT(27)) { /* SQLite's posix_close_bug: any close() of the file drops the lock */
+        return wait ? F_SETLKW : F_SETLK;
+    }
+    return wait ? F_OFD_SETLKW : F_OFD_SETLK;
+}
+
 int os_lock(OS_SELF, int fd, uint64_t byte, enum txio_lock_mode mode, bool wait)
 {
     static const short types[] = {
         [TXIO_UNLOCK] = F_UNLCK, [TXIO_SHARED] = F_RDLCK, [TXIO_EXCLUSIVE_LOCK] = F_WRLCK};
     struct flock lock = lock_of_byte(byte, types[mode]);
-    int result = OS_CALL(fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock));
+    int result = OS_CALL(fcntl(fd, lock_command(wait), &lock));
     return result == -EACCES ? -EAGAIN : result; /* POSIX allows either */
 }
 
@@ -118,7 +127,8 @@ uint64_t os_process_id(OS_SELF)
         if (page == MAP_FAILED) {
             return (uint64_t)getpid(); /* never wrong, only slower */
         }
-        if (madvise((void *)page, sizeof *page, MADV_WIPEONFORK) != 0) {
+        /* MUTANT_28: a child believes that it is its parent, and commits. */
+        if (!TX_MUTANT(28) && madvise((void *)page, sizeof *page, MADV_WIPEONFORK) != 0) {
             (void)munmap((void *)page, sizeof *page); /* or every call would leave one behind */
             return (uint64_t)getpid();
         }

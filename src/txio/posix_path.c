@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/mutant.h"
 #include "txio_internal.h"
 
 enum { AGAIN_LIMIT = 64 };
@@ -76,6 +77,9 @@ static int try_openat2(int dir, const char *path, int os_flags, uint32_t mode)
         .mode = os_flags & O_CREAT ? mode : 0,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
     };
+    if (TX_MUTANT(39)) { /* a symbolic link that was planted after the vote is followed */
+        how.resolve = 0;
+    }
     if (atomic_load_explicit(&resolver, memory_order_relaxed) == OS_RESOLVE_WALK) {
         return -ENOSYS;
     }

@@ -9,6 +9,7 @@
  * the waking: who looked at the word before it failed to get the lock cannot sleep through it. A
  * leader killed at any instruction is noticed by the time limit of the sleep.
  */
+#include "base/mutant.h"
 #include "txlog/txlog_internal.h"
 
 #define ACQUIRE memory_order_acquire
@@ -59,11 +60,17 @@ static enum tx_status force_lead(struct txlog *log, struct tx_error *err)
     uint64_t batch = atomic_load_explicit(&shared->batch, ACQUIRE);
     if (target > durable && !txlog_is_poisoned(log)) {
         atomic_store_explicit(&shared->target_lsn, target, RELEASE);
-        status = force_range(log, durable, target, err);
+        /* MUTANT_1 (NATS): success before the force. */
+        status = TX_MUTANT(1) ? TX_OK : force_range(log, durable, target, err);
         if (status != TX_OK) {
             /* In shared memory before anybody is woken; the sync is never repeated. */
-            txlog_poison(log);
+            if (!TX_MUTANT(53)) { /* MUTANT_53: the next leader tries again */
+                txlog_poison(log);
+            }
         } else {
+            if (TX_MUTANT(48)) { /* what was appended during the sync is taken for synced */
+                target = atomic_load_explicit(&shared->append_lsn, ACQUIRE);
+            }
             atomic_store_explicit(&shared->durable_lsn, target, RELEASE);
         }
         atomic_store_explicit(&shared->batch, batch + 1, SEQ_CST);

@@ -11,6 +11,7 @@
  * Each attempt has an epoch of its own, so whatever an earlier attempt has left in a file that is
  * used again is of an older epoch than the record before it, and does not count.
  */
+#include "base/mutant.h"
 #include "txlog/log_scan.h"
 
 #define RELEASE memory_order_release
@@ -34,7 +35,9 @@ static enum tx_status recover_epoch(struct txlog *log, const struct log_scan *sc
     content.end_lsn = 0;
     content.durable_lsn = scan->proven;
     /* Some of them may be dropped; their numbers are never given again. */
-    content.last_segment = survey.seq_max;
+    if (!TX_MUTANT(43)) {
+        content.last_segment = survey.seq_max;
+    }
     if (scan->verdict != SCAN_CLEAN) {
         /* Control is about to say that what the segments hold is durable. Whoever made the newest
          * of them may have been killed before its name was. */

@@ -7,6 +7,7 @@
  *
  * The decision is a pure function over facts; its rows are tried in order.
  */
+#include "base/mutant.h"
 #include "txlog/log_scan.h"
 
 enum fact { NO, YES, ANY };
@@ -88,8 +89,11 @@ static enum tx_status scan_step(void *arg, const struct walk_step *step, struct 
 {
     struct log_scan *scan = arg;
     (void)err;
+    if (TX_MUTANT(7) && scan->ended) { /* FAST'18, NATS: the first bad record is the end */
+        return TX_OK;
+    }
     if (!step->frame) {
-        if (!scan->ended) {
+        if (!scan->ended && !TX_MUTANT(8)) { /* MUTANT_8: the next whole record counts again */
             scan_end_at(scan, step, 0);
             scan->ended = true;
         }
@@ -159,6 +163,9 @@ enum tx_status log_scan_run(struct txlog *log, const struct segment_list *list,
     found.index = list->count - 1;
     found.offset = TXLOG_BLOCK_SIZE + (found.end - last->header.first_lsn);
     TX_TRY(log_walk(log, list, log->control.start_lsn, scan_step, &found, err));
+    if (TX_MUTANT(5)) { /* ATC'20: what the page cache shows is taken for durable */
+        found.proven = found.end;
+    }
     scan_facts_fill(&found, &log->control);
     *scan = found;
     return TX_OK;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/invariant.h"
+#include "base/mutant.h"
 #include "txreg/txreg_view.h"
 
 /* A header on its way back into the space. */
@@ -125,7 +126,9 @@ static enum tx_status apply_delete(struct reg_space *space, const struct reg_ent
     if (edit.header.subkey_count == 0) {
         return reg_record_corrupt(err, key.bytes, key.size, "wrong number of subkeys");
     }
-    edit.header.subkey_count--;
+    /* MUTANT_25 (Project Zero, CmpCleanupLightWeightPrepare): a key that is taken back stays in
+     * its parent's count. */
+    edit.header.subkey_count -= TX_MUTANT(25) && id >= space->new_id ? 0 : 1;
     TX_TRY(edit_end(&edit, err));
     space->key_count--;
     reg_path_cut(&space->path, depth - 1);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mutant.h"
 #include "base/text.h"
 #include "txreg/txreg_view.h"
 
@@ -201,6 +202,9 @@ enum tx_status reg_rm_steady(void *rm, tx_lsn lsn, const uint8_t token[KTM_TOKEN
     }
     slot.sequence++;
     slot.lsn = lsn;
+    if (TX_MUTANT(11)) { /* etcd 3.5: the LSN goes to disk before the tree that it is about */
+        TX_TRY(write_slot(reg, &slot, 0, err));
+    }
     slot.state = state;
     slot.free_count = reg->shared == NULL ? 0
                                           : reg_ring_list(reg->shared, lsn, slot.free_pages,

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/mutant.h"
 #include "base/text.h"
 #include "txreg/txreg_view.h"
 
@@ -70,7 +71,8 @@ static bool fold_ascii(struct reg_key *key, const char *name, size_t size, size_
         if (c >= 0x80) {
             return false;
         }
-        to[i] = (uint8_t)(c >= 'a' && c <= 'z' ? c - ('a' - 'A') : c);
+        bool lower = c >= 'a' && c <= 'z' && !TX_MUTANT(32); /* "Run" beside "RUN" */
+        to[i] = (uint8_t)(lower ? c - ('a' - 'A') : c);
     }
     key->size = (uint16_t)(key->size + size);
     return true;

@@ -66,6 +66,9 @@ struct crash_run {
     jmp_buf *escape; /* where to go when a call fails; NULL: the test ends */
     enum tx_status failed;
     const void *txn; /* being committed by crash_commit: the answer says what holds */
+    void (*on_done)(void *arg); /* after each acknowledged step; may be NULL */
+    void (*suspend)(void *arg, bool suspended); /* no failures now: it is we who look; may be NULL */
+    void *arg;                                  /* of both */
 };
 
 _Noreturn void crash_failed(struct crash_run *run, enum tx_status status, const char *call,

@@ -83,10 +83,46 @@ bool crash_replay(const struct crash_case *which);
 /* Take one kind of sync after the other away: each must be missed. False when one was not. */
 bool crash_lies(const struct crash_limits *limits);
 
-/* --- crash_faults.c --- */
+/* --- crash_aftermath.c ------------------------------------------------------------------------ */
+
+struct crash_tally {
+    uint64_t runs, disks, violations;
+};
+
+/* One run in which something fails once or from there on. */
+struct crash_failure {
+    struct crash_tally *tally;
+    const struct crash_run *reference; /* without failures: its states are the oracle */
+    const char *kind;
+    uint64_t nth;
+    bool (*has_fired)(void *arg);
+    void (*end)(void *arg); /* nothing fails any more */
+    void *arg;
+    bool may_cut; /* judge disks that a cut leaves, too */
+    struct crash_run run;
+    uint64_t legal; /* states, as bits */
+    const char *when;
+    char answer[600];
+    bool promised; /* a step was acknowledged after the failure */
+};
+/* The same workload without failures. */
+void crash_reference(struct crash_run *reference, const struct crash_workload *workload);
+/* Make `run`, to which the failure is then added; carry it out, judge and release it. False when
+ * nothing failed, because there is no nth time any more. */
+void crash_failure_prepare(struct crash_failure *failure, const struct crash_run *reference);
+bool crash_failure_run(struct crash_failure *failure);
+
+typedef void crash_fail_fn(const struct crash_run *reference, uint64_t every,
+                           struct crash_tally *tally);
+/* Over the named workload, or all (NULL). False when a promise broke or nothing failed. */
+bool crash_each_failure(const char *what, const char *workload, uint64_t every, crash_fail_fn *fn);
+
+/* --- crash_faults.c, crash_memory.c ----------------------------------------------------------- */
 
 /* Fail each operation of the workloads in turn, one in `every`; false when a promise broke. */
 bool crash_faults(const char *workload, uint64_t every);
+/* Fail each allocation in turn. */
+bool crash_memory(const char *workload, uint64_t every);
 
 /* --- crash_case.c ----------------------------------------------------------------------------- */
 

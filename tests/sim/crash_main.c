@@ -5,9 +5,10 @@
  *     sim_crash [--list] [--workload NAME] [--seed N] [--profile NAME] [--rounds N] [--nested N]
  *     sim_crash --replay CASE        a case is printed with each violation
  *     sim_crash --faults [--workload NAME]  fail each operation instead
+ *     sim_crash --memory [--workload NAME]  fail each allocation instead
  *     sim_crash --lies               take one kind of sync after the other away
  *
- * TXKIT_TEST_SCALE scales the number of rounds and samples (1: normal).
+ * --first ends it at the first violation. TXKIT_TEST_SCALE scales the number of rounds and samples (1: normal).
  */
 #include <inttypes.h>
 #include <malloc.h>
@@ -29,7 +30,8 @@ struct options {
     int profile;   /* -1: by round */
     uint64_t rounds; /* 0: as many as the scale asks for */
     uint64_t nested; /* one disk in so many is cut again inside its recovery */
-    bool list, lies, faults;
+    bool list, lies, faults, memory;
+    bool first; /* end at the first violation */
 };
 
 static double seconds(void)
@@ -123,8 +125,10 @@ static int run_all(const struct options *options)
     for (uint64_t round = 0; round < rounds; round++) {
         struct crash_limits limits = limits_for(factor, round);
         limits.nested_every = options->nested != 0 ? options->nested : limits.nested_every;
+        limits.violations_max = options->first;
         for (const struct crash_workload *at = crash_workloads; at->name != NULL; at++) {
-            if (options->workload == NULL || strcmp(options->workload, at->name) == 0) {
+            bool wanted = options->workload == NULL || strcmp(options->workload, at->name) == 0;
+            if (wanted && !(options->first && totals.violations > 0)) {
                 run_one(at, options->seed != 0 ? options->seed : round + 1,
                         profile_of(options, round), &limits, &totals);
             }
@@ -194,6 +198,14 @@ static bool parse(int argc, char **argv, struct options *options)
             options->faults = true;
             continue;
         }
+        if (strcmp(argv[i], "--memory") == 0) {
+            options->memory = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--first") == 0) {
+            options->first = true;
+            continue;
+        }
         if (value == NULL) {
             return false;
         }
@@ -233,9 +245,12 @@ int main(int argc, char **argv)
         }
         return 0;
     }
-    if (options.faults) {
+    if (options.faults || options.memory) {
         double factor = scale();
-        return crash_faults(options.workload, factor < 1 ? (uint64_t)(1 / factor) : 1) ? 0 : 1;
+        uint64_t every = factor < 1 ? (uint64_t)(1 / factor) : 1;
+        bool good = options.faults ? crash_faults(options.workload, every)
+                                   : crash_memory(options.workload, every);
+        return good ? 0 : 1;
     }
     if (options.lies) {
         struct crash_limits limits = limits_for(scale(), 0);

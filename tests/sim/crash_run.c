@@ -47,8 +47,14 @@ static void record_state(struct crash_run *run)
         exit(1);
     }
     sim_freeze(run->machine);
+    if (run->suspend != NULL) {
+        run->suspend(run->arg, true);
+    }
     MUST(run, crash_state_take(run->io, CRASH_ROOT, run->store, &run->states[run->state_count],
                                &run->err));
+    if (run->suspend != NULL) {
+        run->suspend(run->arg, false);
+    }
     sim_thaw(run->machine);
     run->state_count++;
 }
@@ -60,6 +66,9 @@ void crash_done(struct crash_run *run)
     order_acknowledge(&run->order);
     record_state(run);
     run->in_flight = false;
+    if (run->on_done != NULL) {
+        run->on_done(run->arg);
+    }
 }
 
 /* --- What workloads call ---------------------------------------------------------------------- */

@@ -43,6 +43,7 @@ struct fault_layer {
     unsigned rule_count;
     int late; /* descriptor whose next sync must fail, -1: none */
     uint64_t random;
+    bool suspended; /* calls neither fail nor count */
     bool over_sim; /* `below` is a machine of sim.h: then failing syncs lose data for good */
 };
 
@@ -51,5 +52,7 @@ void fault_release(struct fault_layer *fault);
 /* The rule lives in the layer; read `seen` and `fired` through the answer. */
 struct fault_rule *fault_add(struct fault_layer *fault, const struct fault_rule *rule);
 void fault_clear(struct fault_layer *fault);
+/* How many calls have been failed by all rules. */
+uint64_t fault_fired(const struct fault_layer *fault);
 
 #endif

@@ -76,12 +76,14 @@ tests_sim_crash_log_LDADD = libtx_sim.la $(UNIT_LOG_LIBS) $(CRITERION_LIBS)
 sim_tests += tests/sim/sim_crash
 tests_sim_sim_crash_SOURCES = \
 	tests/sim/crash.h \
+	tests/sim/crash_aftermath.c \
 	tests/sim/crash_case.c \
 	tests/sim/crash_check.c \
 	tests/sim/crash_faults.c \
 	tests/sim/crash_internal.h \
 	tests/sim/crash_lies.c \
 	tests/sim/crash_main.c \
+	tests/sim/crash_memory.c \
 	tests/sim/crash_run.c \
 	tests/sim/crash_set.c \
 	tests/sim/crash_state.c \

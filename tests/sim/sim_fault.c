@@ -91,6 +91,9 @@ static void fire(struct fault_layer *fault, struct layer_call *call, const struc
 static void before(struct layer *layer, struct layer_call *call)
 {
     struct fault_layer *fault = (struct fault_layer *)layer;
+    if (fault->suspended) {
+        return;
+    }
     if (fault->late >= 0 && call->fd == fault->late && (SYNCS >> call->op & 1) != 0) {
         fault->late = -1;
         answer(call, -EIO);
@@ -145,4 +148,13 @@ void fault_clear(struct fault_layer *fault)
 {
     fault->rule_count = 0;
     fault->late = -1;
+}
+
+uint64_t fault_fired(const struct fault_layer *fault)
+{
+    uint64_t fired = 0;
+    for (unsigned i = 0; i < fault->rule_count; i++) {
+        fired += fault->rules[i].fired;
+    }
+    return fired;
 }

@@ -131,6 +131,7 @@ static void spoil(struct sim_inode *inode, uint64_t sector, uint64_t seed)
     sim_content_write(inode, noise, SIM_SECTOR, sector * SIM_SECTOR);
 }
 
+/* Sectors go to disk as they are in the page cache: with what was written to the rest of them. */
 static void apply_torn(struct sim_inode *inode, const struct sim_unit *unit, struct sim_tear *tear)
 {
     uint64_t first = unit->offset / SIM_SECTOR;
@@ -147,24 +148,21 @@ static void apply_torn(struct sim_inode *inode, const struct sim_unit *unit, str
             }
             continue;
         }
-        uint64_t from = sector * SIM_SECTOR;
-        uint64_t to = from + SIM_SECTOR;
-        from = from < unit->offset ? unit->offset : from;
-        to = to > unit->offset + unit->size ? unit->offset + unit->size : to;
-        uint32_t index = (uint32_t)(from / SIM_BLOCK);
-        uint32_t start = (uint32_t)(from % SIM_BLOCK);
+        uint32_t index = (uint32_t)(sector * SIM_SECTOR / SIM_BLOCK);
+        uint32_t start = (uint32_t)(sector * SIM_SECTOR % SIM_BLOCK);
         sim_content_place(inode, index, unit->blocks[index - unit->offset / SIM_BLOCK], start,
-                          start + (uint32_t)(to - from));
+                          start + SIM_SECTOR);
     }
 }
 
 static void apply_whole(struct sim_inode *inode, const struct sim_unit *unit)
 {
     uint64_t first = unit->offset / SIM_BLOCK;
-    uint64_t end = unit->offset + unit->size;
+    uint64_t begin = unit->offset / SIM_SECTOR * SIM_SECTOR;
+    uint64_t end = (unit->offset + unit->size + SIM_SECTOR - 1) / SIM_SECTOR * SIM_SECTOR;
     for (uint32_t i = 0; i < unit->block_count; i++) {
         uint64_t start = (first + i) * SIM_BLOCK;
-        uint64_t from = start < unit->offset ? unit->offset - start : 0;
+        uint64_t from = start < begin ? begin - start : 0;
         uint64_t to = end - start < SIM_BLOCK ? end - start : SIM_BLOCK;
         sim_content_place(inode, (uint32_t)(first + i), unit->blocks[i], (uint32_t)from,
                           (uint32_t)to);

@@ -43,6 +43,9 @@ void work_staged(struct crash_run *run)
     }
     MUST(run, txfs_close(file, &run->err));
     crash_commit(run, txn);
+    txn = crash_begin(run);
+    put(run, txn, "large", 20000); /* other bytes, the same size */
+    crash_commit(run, txn);
 }
 
 void work_truncate(struct crash_run *run)

@@ -109,7 +109,7 @@ static void expect_refusal(struct crash_run *run, enum tx_status status)
 {
     if (status == TX_EIO || status == TX_ECORRUPT || status == TX_EPOISONED ||
         status == TX_EOUTCOME || status == TX_EPENDING || status == TX_ENOMEM ||
-        status == TX_ENOSPC) {
+        status == TX_ENOSPC || (status != TX_OK && fault_fired(&run->fault) > 0)) {
         crash_failed(run, status, "random operation", __FILE__, __LINE__);
     }
 }

@@ -98,6 +98,45 @@ static enum tx_status steady_failing(enum tx_status cause)
     return status;
 }
 
+/* A process whose wait for the checkpoint lock lasts for a commit and a checkpoint of another. */
+struct late_io {
+    struct txio io; /* first */
+    struct txio_ops ops;
+    bool waits;
+};
+static struct late_io late;
+
+static int lock_late(struct txio *io, int fd, uint64_t byte, enum txio_lock_mode mode, bool wait)
+{
+    if (late.waits && byte == TXIO_LOCK_CHECKPOINT && mode == TXIO_EXCLUSIVE_LOCK) {
+        late.waits = false;
+        commit_pair(&handle, 1, 2);
+        ok(ktm_checkpoint(handle.tm, ERR));
+    }
+    return txio_posix()->ops->lock(io, fd, byte, mode, wait);
+}
+
+Test(ktm_checkpoint, one_that_waited_for_another_goes_on_from_its_end)
+{
+    struct handle other;
+    late.ops = *txio_posix()->ops;
+    late.ops.lock = lock_late;
+    late.io.ops = &late.ops;
+    handle_join(&other, world, &late.io);
+    commit_pair(&handle, 1, 1);
+    late.waits = true;
+    ok(ktm_checkpoint(other.tm, ERR));
+    cr_assert_not(late.waits);
+    struct txlog_info info = handle_log_info(&handle);
+    cr_expect_eq(info.start_lsn, info.append_lsn);
+    for (unsigned toy = 0; toy < TOYS; toy++) {
+        cr_expect_eq(world->live[toy]->steady_lsn, info.append_lsn, "not what it saw before");
+    }
+    handle_close(&other);
+    handle_reboot(&handle);
+    cr_expect_eq(toy_live_value(world, 0, 1), 2);
+}
+
 Test(ktm_checkpoint, lack_of_memory_is_no_harm)
 {
     fails(TX_ENOMEM, steady_failing(TX_ENOMEM));

@@ -144,6 +144,14 @@ Test(ktm_recover, record_that_is_no_transaction_is_refused_before_anything_is_do
     cr_expect_not_null(strstr(test_err.text, "offset"), "%s", test_err.text);
 }
 
+Test(ktm_recover, prepared_transaction_that_cannot_be_read_is_refused_and_not_skipped)
+{
+    commit_pair(&handle, 1, 5);
+    raw_append(&handle, KTM_PREPARE, "rubbish", 7);
+    refused(TX_ECORRUPT);
+    cr_expect_not_null(strstr(test_err.text, "offset"), "%s", test_err.text);
+}
+
 Test(ktm_recover, record_of_unknown_kind_is_refused)
 {
     commit_pair(&handle, 1, 5);

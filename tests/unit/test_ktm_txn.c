@@ -141,6 +141,35 @@ Test(ktm_txn, timeout_is_checked_at_commit)
     cr_expect_eq(toy_live_value(world, 0, 1), 6);
 }
 
+static int64_t date_ns;
+
+static int64_t set_date(struct txio *io)
+{
+    (void)io;
+    return date_ns;
+}
+
+Test(ktm_txn, timeout_does_not_care_for_the_date)
+{
+    struct txio_ops ops = *txio_posix()->ops;
+    struct txio io = {.ops = &ops};
+    struct ktm_begin_options options = {.timeout_ms = 3600000};
+    const int64_t year_ns = INT64_C(31536000) * 1000000000;
+    struct handle other;
+    struct ktm_txn *txn;
+    void *view;
+    ops.realtime_ns = set_date;
+    date_ns = 50 * year_ns;
+    handle_join(&other, world, &io);
+    ok(ktm_begin(other.tm, &options, &txn, ERR));
+    date_ns = 60 * year_ns;
+    ok(ktm_txn_view(txn, 0, &view, ERR));
+    date_ns = year_ns;
+    ok(ktm_txn_view(txn, 0, &view, ERR));
+    ktm_rollback(txn);
+    handle_close(&other);
+}
+
 Test(ktm_txn, timeout_is_checked_after_a_long_vote)
 {
     struct ktm_begin_options options = {.timeout_ms = 20};

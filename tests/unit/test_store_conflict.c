@@ -93,6 +93,26 @@ Test(store_conflict, same_new_name)
     expect_second_loses("d/new", "transaction");
 }
 
+/* Of two participants each has its say. */
+Test(store_conflict, files_agree_and_settings_do_not)
+{
+    put(first, "d/a", "one");
+    put(second, "d/b", "two");
+    must(txreg_set_string(first, "Key", "v", "one", &fixture_err));
+    must(txreg_set_string(second, "Key", "v", "two", &fixture_err));
+    expect_second_loses("v", "transaction");
+}
+
+Test(store_conflict, settings_agree_and_files_do_not)
+{
+    put(first, "d/f", "one");
+    put(second, "d/f", "two");
+    must(txreg_set_string(first, "Key", "a", "one", &fixture_err));
+    must(txreg_set_string(second, "Key", "b", "two", &fixture_err));
+    expect_second_loses("d/f", "transaction");
+    expect_content("d/f", "one");
+}
+
 Test(store_conflict, siblings_do_not_conflict)
 {
     put(first, "d/a", "one");

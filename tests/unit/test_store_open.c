@@ -45,6 +45,28 @@ Test(store_open, second_init_is_refused)
     cr_expect_eq(txstore_init(NULL, fixture_root, NULL, NULL, &fixture_err), TX_EEXIST);
 }
 
+static int refuse_allocation(struct txio *io, int fd, uint64_t offset, uint64_t size)
+{
+    (void)io, (void)fd, (void)offset, (void)size;
+    return -ENOSPC;
+}
+
+/* Memory that is mapped and has no blocks would kill the process when the disk is full. */
+Test(store_open, shared_memory_without_its_blocks_is_refused)
+{
+    struct txio_ops ops = *txio_posix()->ops;
+    struct txio io = {.ops = &ops};
+    struct txstore_options options = {.io = &io};
+    struct txstore *store = NULL;
+    struct stat shm;
+    ops.allocate = refuse_allocation;
+    cr_expect_eq(txstore_open(fixture_root, &options, &store, &fixture_err), TX_ENOSPC);
+    store = fixture_open();
+    cr_assert_eq(stat(below(".txkit/shm"), &shm), 0);
+    cr_expect_geq(shm.st_blocks * 512, shm.st_size);
+    fixture_close(store);
+}
+
 Test(store_open, leftover_of_an_interrupted_init_is_no_store_and_is_replaced)
 {
     must(txio_remove_tree(txio_posix(), TXIO_CWD, below(".txkit"), &fixture_err));

@@ -104,24 +104,47 @@ Test(txfs_foreign, what_is_kept_survives_trimming_without_history)
     cr_assert_str_eq(kept_text(f, 0), "edited");
 }
 
-Test(txfs_foreign, a_parent_that_became_a_symlink_is_not_written_through)
+/* `above` has become a link that leads outside, to where `x` is at `rest`. */
+static void publish_below_a_link(struct publish_fixture *f, struct pending *pending,
+                                 const char *above, const char *path, const char *rest)
 {
-    PUBLISH_FIXTURE(f, 8);
     TX_AUTO(temp_dir) outside = temp_dir_new();
-    make_file(outside.fd, "x", "canary");
-    make_dir(f->root, "dir");
-    struct pending pending = pend(f, put_in_dir);
-    cr_assert_eq(renameat(f->root, "dir", f->root, "real"), 0);
-    cr_assert_eq(symlinkat(outside.path, f->root, "dir"), 0);
-    publish(f, &pending);
-    int fd = openat(outside.fd, "x", O_RDONLY | O_CLOEXEC);
     char text[16] = "";
+    make_dir(outside.fd, "sub");
+    make_file(outside.fd, rest, "canary");
+    cr_assert_eq(renameat(f->root, above, f->root, "real"), 0);
+    cr_assert_eq(symlinkat(outside.path, f->root, above), 0);
+    publish(f, pending);
+    int fd = openat(outside.fd, rest, O_RDONLY | O_CLOEXEC);
     cr_assert_eq(read(fd, text, 15), 6);
     (void)close(fd);
     cr_assert_str_eq(text, "canary");
-    cr_assert(pub_was_told(f, "dir/x", "undo/0000000000100000/f"));
+    cr_assert(pub_was_told(f, path, "undo/0000000000100000/f"));
     cr_assert_str_eq(kept_text(f, 0), "ours");
+}
+
+Test(txfs_foreign, a_parent_that_became_a_symlink_is_not_written_through)
+{
+    PUBLISH_FIXTURE(f, 8);
+    make_dir(f->root, "dir");
+    struct pending pending = pend(f, put_in_dir);
+    publish_below_a_link(f, &pending, "dir", "dir/x", "x");
     cr_assert_eq(pub_stat(f, "real/x").st_ino, 0);
+}
+
+static void put_deeper(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    pub_put(f, txn, "dir/sub/x", "ours");
+}
+
+Test(txfs_foreign, a_directory_above_the_parent_that_became_a_symlink_is_not_passed)
+{
+    PUBLISH_FIXTURE(f, 8);
+    make_dir(f->root, "dir");
+    make_dir(f->root, "dir/sub");
+    struct pending pending = pend(f, put_deeper);
+    publish_below_a_link(f, &pending, "dir", "dir/sub/x", "sub/x");
+    cr_assert_eq(pub_stat(f, "real/sub/x").st_ino, 0);
 }
 
 Test(txfs_foreign, a_symlink_planted_at_the_target_is_replaced_and_not_followed)

@@ -182,6 +182,22 @@ Test(txfs_recover, a_file_torn_by_a_power_cut_is_rebuilt)
     cr_assert_eq(f->foreign_count, 0);
 }
 
+/* The system wrote a part, somebody else's sync took that to the disk, then the power went. */
+Test(txfs_recover, a_file_whose_sector_was_written_in_two_halves_is_rebuilt)
+{
+    PUBLISH_FIXTURE(f, 8);
+    struct ktm_txn *txn = pub_begin(f);
+    pub_put(f, txn, "x", "begin and end");
+    pub_commit(f, txn);
+    pub_die(f);
+    int fd = openat(f->root, "x", O_WRONLY | O_CLOEXEC);
+    cr_assert_eq(pwrite(fd, "begin\0\0\0\0\0\0\0\0", 13, 0), 13);
+    (void)close(fd);
+    pub_open(f);
+    cr_assert_str_eq(pub_text(f, "x"), "begin and end");
+    cr_assert_eq(f->foreign_count, 0);
+}
+
 Test(txfs_recover, a_short_file_is_rebuilt_and_a_lost_one_is_made_again)
 {
     PUBLISH_FIXTURE(f, 8);

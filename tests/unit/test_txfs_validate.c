@@ -221,6 +221,23 @@ Test(txfs_validate, reads_count_in_serializable_transactions_only)
     }
 }
 
+/* No key in the conflict table tells of it: the files themselves have to be looked at. */
+Test(txfs_validate, reads_that_a_program_changed_count_in_serializable_transactions_only)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_file(f.root, "a", "1");
+    struct ktm_txn *txn = fs_begin(&f);
+    cr_assert(fs_exists(&f, txn, "a"));
+    fs_put(&f, txn, "b", "x");
+    make_file(f.root, "a", "foreign");
+    must(ktm_commit(txn, NULL, &f.err));
+    txn = fs_begin_with(&f, KTM_SERIALIZABLE, NULL);
+    cr_assert(fs_exists(&f, txn, "a"));
+    fs_put(&f, txn, "c", "x");
+    make_file(f.root, "a", "foreign again");
+    conflicts(&f, txn, "a", program);
+}
+
 Test(txfs_validate, listings_count_in_serializable_transactions)
 {
     TX_AUTO(fs_fixture) f = fs_fixture_new();

@@ -75,6 +75,29 @@ Test(txlog_force, a_range_over_segments_syncs_each_once)
     cr_assert_gt(segments, 3);
 }
 
+static tx_lsn appended_meanwhile;
+
+static int append_in_the_middle(struct hook_io *self, enum hook_op op, enum hook_when when)
+{
+    if (op == HOOK_DATASYNC && when == HOOK_AFTER && self->at == 0) {
+        self->at = 1;
+        appended_meanwhile = log_put(&user, 2, 10);
+    }
+    return 0;
+}
+
+Test(txlog_force, what_is_appended_during_the_sync_needs_another)
+{
+    tx_lsn next = log_put(&user, 1, 10);
+    hook.fn = append_in_the_middle;
+    ok(txlog_force(user.log, next, &test_err));
+    cr_assert_gt(appended_meanwhile, next);
+    cr_assert_eq(log_info(&user).durable_lsn, next);
+    unsigned syncs = hook.calls[HOOK_DATASYNC];
+    ok(txlog_force(user.log, appended_meanwhile, &test_err));
+    cr_assert_eq(hook.calls[HOOK_DATASYNC] - syncs, 1);
+}
+
 Test(txlog_force, beyond_the_end_is_misuse)
 {
     tx_lsn end = log_put(&user, 1, 1);

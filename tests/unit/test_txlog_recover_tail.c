@@ -193,6 +193,25 @@ Test(txlog_recover_tail, segments_behind_the_end_give_their_space_on_a_full_disk
     empty_disk();
 }
 
+Test(txlog_recover_tail, the_number_of_a_dropped_segment_is_never_given_again)
+{
+    fill_disk();
+    tx_lsn torn = log_put_forced(&user, 1, 100);
+    tx_lsn behind = log_put(&user, 2, 20000);
+    log_put(&user, 3, 20000); /* a segment of its own size, so it cannot become a spare */
+    struct txlog_record record = place_of(torn);
+    struct txlog_record dropped = place_of(behind);
+    log_close(&user);
+    damage(&record, 0, SECTOR);
+    remove_spares();
+    log_open(&user, &full_disk.layer.io, temp.fd);
+    log_expect(&user, 1);
+    log_close(&user);
+    empty_disk();
+    tx_lsn next = log_put_forced(&user, 2, 10);
+    cr_assert_gt(place_of(next - TXLOG_BLOCK_SIZE).segment, dropped.segment);
+}
+
 Test(txlog_recover_tail, the_unproven_tail_is_rewritten_in_place_on_a_full_disk)
 {
     fill_disk();

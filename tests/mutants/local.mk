@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+# Planted bugs. scripts/mutants compiles the files that hold one and links one test program with
+# them in the place of the library's; what the compiler and the linker are told is known here.
+EXTRA_DIST += scripts/mutants tests/mutants/list.txt
+
+mutants:
+	$(AM_TESTS_ENVIRONMENT) MAKE='$(MAKE)' $(SHELL) $(srcdir)/scripts/mutants $(MUTANTS)
+
+mutant-compile:
+	$(COMPILE) -DMUTANT_$(MUTANT) -w -c -o $(MUTANT_OBJECT) $(srcdir)/$(MUTANT_SOURCE)
+
+# The mutant's objects come before the archives, which are not asked for these files then.
+mutant-link:
+	$(LINK) -o $(MUTANT_PROGRAM) $(MUTANT_OBJECTS) $(LIBS)
+
+.PHONY: mutants mutant-compile mutant-link
