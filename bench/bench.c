@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "bench.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,17 @@ void bench_must(enum tx_status status, const struct tx_error *err, const char *w
     }
 }
 
+void bench_text(char *text, size_t size, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(text, size, format, arguments);
+    va_end(arguments);
+    if (length < 0 || (size_t)length >= size) {
+        bench_die(format, "too long a name");
+    }
+}
+
 static void remove_directory(void)
 {
     struct tx_error err;
@@ -84,7 +96,7 @@ static void remove_directory(void)
 const char *bench_directory(void)
 {
     const char *base = getenv("BENCH_DIR");
-    snprintf(directory, sizeof directory, "%s/txkit-bench.XXXXXX", base ? base : ".");
+    bench_text(directory, sizeof directory, "%s/txkit-bench.XXXXXX", base ? base : ".");
     if (!mkdtemp(directory)) {
         bench_die(directory, "cannot make a directory");
     }

@@ -25,6 +25,9 @@ void bench_row(const struct bench_series *series, const char *unit, double scale
 void bench_head(const char *title, const char *unit, const char *base);
 _Noreturn void bench_die(const char *what, const char *why);
 void bench_must(enum tx_status status, const struct tx_error *err, const char *what);
+/* Format into a buffer in which it must fit. */
+void bench_text(char *text, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* Make a fresh directory below BENCH_DIR (default: the current directory) and remove it at exit. */
 const char *bench_directory(void);
 /* A number from the environment. */

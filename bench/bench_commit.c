@@ -28,7 +28,7 @@ static void open_floor(void)
 {
     static char block[1 << 20];
     char path[4200];
-    snprintf(path, sizeof path, "%s/floor", directory);
+    bench_text(path, sizeof path, "%s/floor", directory);
     floor_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     for (int i = 0; floor_fd >= 0 && i < 16; i++) {
         if (pwrite(floor_fd, block, sizeof block, (off_t)i * (off_t)sizeof block) < 0) {
@@ -60,15 +60,15 @@ static void commit_one(int thread, long i, bool with_file)
     struct tx_error err = {0};
     char name[32];
     char path[32];
-    snprintf(name, sizeof name, "v%ld", i % 1000);
-    snprintf(path, sizeof path, "Bench%d", thread);
+    bench_text(name, sizeof name, "v%ld", i % 1000);
+    bench_text(path, sizeof path, "Bench%d", thread);
     bench_must(txstore_begin(store, NULL, &txn, &err), &err, "begin");
     if (i == 0) {
         bench_must(txreg_create(txn, path, NULL, NULL, &err), &err, "create");
     }
     bench_must(txreg_set(txn, path, name, TXREG_BINARY, value, sizeof value, &err), &err, "set");
     if (with_file) {
-        snprintf(path, sizeof path, "f%ld", i % 100);
+        bench_text(path, sizeof path, "f%ld", i % 100);
         bench_must(txfs_put(txn, path, value, sizeof value, NULL, &err), &err, "put");
     }
     bench_must(ktm_commit(txn, NULL, &err), &err, "commit");
@@ -115,7 +115,7 @@ static void sql(const char *text)
 static void open_sqlite(void)
 {
     char path[4200];
-    snprintf(path, sizeof path, "%s/sqlite.db", directory);
+    bench_text(path, sizeof path, "%s/sqlite.db", directory);
     if (sqlite3_open(path, &database) != SQLITE_OK) {
         bench_die(path, "open");
     }

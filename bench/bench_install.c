@@ -21,7 +21,7 @@ static char content[FILE_SIZE];
 
 static void name_of(char *path, size_t size, const char *base, long i)
 {
-    snprintf(path, size, "%s%sd%02ld/f%05ld", base, *base ? "/" : "", i % DIRECTORIES, i);
+    bench_text(path, size, "%s%sd%02ld/f%05ld", base, *base ? "/" : "", i % DIRECTORIES, i);
 }
 
 static void write_file(const char *path, bool durable)
@@ -40,7 +40,7 @@ static void make_tree(const char *base, long files)
         bench_die(base, "mkdir");
     }
     for (long i = 0; i < DIRECTORIES; i++) {
-        snprintf(path, sizeof path, "%s/d%02ld", base, i);
+        bench_text(path, sizeof path, "%s/d%02ld", base, i);
         if (mkdir(path, 0755) != 0) {
             bench_die(path, "mkdir");
         }
@@ -59,14 +59,14 @@ static double run_each(const char *base, long files)
     memset(content, 'e', sizeof content);
     for (long i = 0; i < files; i++) {
         name_of(path, sizeof path, base, i);
-        snprintf(temporary, sizeof temporary, "%s.new", path);
+        bench_text(temporary, sizeof temporary, "%s.new", path);
         write_file(temporary, true);
         if (rename(temporary, path) != 0) {
             bench_die(path, "rename");
         }
     }
     for (long i = 0; i < DIRECTORIES; i++) {
-        snprintf(path, sizeof path, "%s/d%02ld", base, i);
+        bench_text(path, sizeof path, "%s/d%02ld", base, i);
         int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0 || fsync(fd) != 0) {
             bench_die(path, "fsync");
@@ -138,7 +138,7 @@ static void compare(long files, long rounds)
     char title[80];
     static const char *const names[] = {"each", "copy", "source", "store"};
     for (int i = 0; i < 4; i++) {
-        snprintf(trees[i], sizeof trees[i], "%s/%s-%ld", directory, names[i], files);
+        bench_text(trees[i], sizeof trees[i], "%s/%s-%ld", directory, names[i], files);
         make_tree(trees[i], files);
     }
     settings.log_segment_size = 64 << 20;
@@ -154,7 +154,7 @@ static void compare(long files, long rounds)
         bench_add(&checkpoint, times.checkpoint);
     }
     bench_must(txstore_close(store, &err), &err, "close");
-    snprintf(title, sizeof title, "Installing %ld files of 4 KiB over existing ones", files);
+    bench_text(title, sizeof title, "Installing %ld files of 4 KiB over existing ones", files);
     bench_head(title, "ms", "fsync each (higher is faster)");
     bench_row(&each, "ms", 1e3, &each);
     bench_row(&copy, "ms", 1e3, &each);

@@ -28,8 +28,8 @@ static unsigned draw(unsigned limit)
 static void name_random(char *key, size_t key_size, char *name, size_t name_size)
 {
     unsigned number = draw(KEYS);
-    snprintf(key, key_size, "Software\\Vendor\\Product%u\\Settings%u", number / 10, number % 10);
-    snprintf(name, name_size, "Value%u", draw(VALUES));
+    bench_text(key, key_size, "Software\\Vendor\\Product%u\\Settings%u", number / 10, number % 10);
+    bench_text(name, name_size, "Value%u", draw(VALUES));
 }
 
 static void sql(const char *text)
@@ -48,10 +48,10 @@ static void load_store(struct tx_error *err)
     bench_must(txstore_open(directory, NULL, &store, err), err, "open");
     bench_must(txstore_begin(store, NULL, &txn, err), err, "begin");
     for (unsigned k = 0; k < KEYS; k++) {
-        snprintf(key, sizeof key, "Software\\Vendor\\Product%u\\Settings%u", k / 10, k % 10);
+        bench_text(key, sizeof key, "Software\\Vendor\\Product%u\\Settings%u", k / 10, k % 10);
         bench_must(txreg_create(txn, key, NULL, NULL, err), err, "create");
         for (unsigned v = 0; v < VALUES; v++) {
-            snprintf(name, sizeof name, "Value%u", v);
+            bench_text(name, sizeof name, "Value%u", v);
             bench_must(txreg_set(txn, key, name, TXREG_BINARY, key, 40, err), err, "set");
         }
     }
@@ -65,7 +65,7 @@ static void load_sqlite(void)
     char path[4200];
     char key[128];
     char name[32];
-    snprintf(path, sizeof path, "%s/sqlite.db", directory);
+    bench_text(path, sizeof path, "%s/sqlite.db", directory);
     if (sqlite3_open(path, &database) != SQLITE_OK) {
         bench_die(path, "open");
     }
@@ -74,9 +74,9 @@ static void load_sqlite(void)
     sql("BEGIN");
     sqlite3_prepare_v2(database, "INSERT INTO t VALUES(?,?,3,?)", -1, &put, NULL);
     for (unsigned k = 0; k < KEYS; k++) {
-        snprintf(key, sizeof key, "Software\\Vendor\\Product%u\\Settings%u", k / 10, k % 10);
+        bench_text(key, sizeof key, "Software\\Vendor\\Product%u\\Settings%u", k / 10, k % 10);
         for (unsigned v = 0; v < VALUES; v++) {
-            snprintf(name, sizeof name, "Value%u", v);
+            bench_text(name, sizeof name, "Value%u", v);
             sqlite3_bind_text(put, 1, key, -1, SQLITE_STATIC);
             sqlite3_bind_text(put, 2, name, -1, SQLITE_STATIC);
             sqlite3_bind_blob(put, 3, key, 40, SQLITE_STATIC);
