@@ -74,6 +74,38 @@ Test(txfs_history, the_newest_are_kept_over_checkpoints_and_deaths)
     cr_assert_str_eq(seen.descriptions[1], "3");
 }
 
+/* A crash while a commit was being dropped leaves any of its files. */
+Test(txfs_history, what_is_half_dropped_is_no_history_whatever_is_left)
+{
+    PUBLISH_FIXTURE(f, 1);
+    struct seen seen = {0};
+    char path[64];
+    uint64_t faults;
+    tx_lsn first = commit_x(f, "1", "1");
+    must(ktm_checkpoint(f->tm, &f->err));
+    (void)snprintf(path, sizeof path, "undo/%016llx", (unsigned long long)first);
+    cr_assert_eq(renameat(f->store, path, f->store, "undo/aside"), 0);
+    cr_assert_eq(mkdirat(f->store, path, 0700), 0);
+    commit_x(f, "2", "2");
+    must(ktm_checkpoint(f->tm, &f->err));
+    cr_assert_not(pub_in_store(f, path));
+    cr_assert_eq(renameat(f->store, "undo/aside", f->store, path), 0);
+    (void)snprintf(path, sizeof path, "undo/%016llx/sums", (unsigned long long)first);
+    cr_assert_eq(unlinkat(f->store, path, 0), 0);
+    f->fs->history_count_max = 7;
+    must(txfs_check(f->fs, NULL, NULL, &faults, &f->err));
+    cr_assert_eq(faults, 0);
+    must(txfs_history(f->fs, see, &seen, &f->err));
+    cr_assert_eq(seen.count, 1);
+    struct ktm_txn *txn = pub_begin(f);
+    cr_assert_eq(txfs_revert(txn, first, &f->err), TX_ENOTFOUND);
+    ktm_rollback(txn);
+    commit_x(f, "3", "3");
+    must(ktm_checkpoint(f->tm, &f->err));
+    (void)snprintf(path, sizeof path, "undo/%016llx", (unsigned long long)first);
+    cr_assert_not(pub_in_store(f, path));
+}
+
 Test(txfs_history, without_history_nothing_is_kept_after_a_checkpoint)
 {
     PUBLISH_FIXTURE(f, 0);

@@ -249,6 +249,59 @@ Test(txfs_recover, a_name_lost_after_a_power_cut_comes_back_with_the_exchange_do
     cr_assert_str_eq(pub_text(f, "x"), "new");
 }
 
+/* The owner got to the disk, and of the mode what the change of owner leaves of it. */
+Test(txfs_recover, set_id_bits_that_a_chown_took_come_back)
+{
+    PUBLISH_FIXTURE(f, 8);
+    struct txio_attr attr = {.mask = TXIO_ATTR_OWNER | TXIO_ATTR_MODE, .mode = 06755};
+    attr.uid = geteuid();
+    attr.gid = getegid();
+    pub_foreign(f, "x", "old");
+    struct ktm_txn *txn = pub_begin(f);
+    must(txfs_set_attr(txn, "x", &attr, &f->err));
+    pub_commit(f, txn);
+    pub_die(f);
+    cr_assert_eq(fchmodat(f->root, "x", 0755, 0), 0);
+    pub_open(f);
+    cr_assert_eq(pub_stat(f, "x").st_mode & 07777, 06755);
+    cr_assert_eq(f->foreign_count, 0);
+}
+
+/* A recovery put the new directory where the old one was, and was cut off before it moved the old
+ * one from the one commit's slot to the other's. */
+Test(txfs_recover, what_is_in_a_displaced_directory_is_not_taken_for_new)
+{
+    PUBLISH_FIXTURE(f, 8);
+    char first[TXFS_SLOT_PATH_SIZE + 16];
+    char second[TXFS_SLOT_PATH_SIZE + 16];
+    struct ktm_txn *txn = pub_begin(f);
+    must(txfs_mkdir(txn, "dir", 0755, &f->err));
+    must(txfs_mkdir(txn, "dir/sub", 0755, &f->err));
+    pub_put(f, txn, "dir/sub/old", "old");
+    pub_commit(f, txn);
+    must(ktm_checkpoint(f->tm, &f->err));
+    txn = pub_begin(f);
+    must(txfs_remove_tree(txn, "dir", &f->err));
+    tx_lsn removed = pub_commit(f, txn);
+    txn = pub_begin(f);
+    must(txfs_mkdir(txn, "dir", 0700, &f->err));
+    must(txfs_mkdir(txn, "dir/sub", 0700, &f->err));
+    pub_put(f, txn, "dir/sub/new", "new");
+    tx_lsn made = pub_commit(f, txn);
+    pub_die(f);
+    (void)snprintf(second, sizeof second, "undo/%016llx/0", (unsigned long long)made);
+    unsigned slot = 0;
+    do { /* the old directory is in the last slot of the first commit */
+        (void)snprintf(first, sizeof first, "undo/%016llx/%u", (unsigned long long)removed, slot);
+    } while (!pub_in_store(f, first) && slot++ < 10);
+    cr_assert_eq(renameat(f->store, first, f->store, second), 0);
+    must(txio_remove_tree(txio_posix(), f->root, "dir/sub", &f->err));
+    pub_open(f);
+    cr_assert_str_eq(pub_text(f, "dir/sub/new"), "new");
+    cr_assert_eq(pub_stat(f, "dir/sub").st_mode & 07777, 0700);
+    cr_assert_eq(pub_stat(f, "dir/sub/old").st_ino, 0);
+}
+
 Test(txfs_recover, a_staged_payload_that_is_nowhere_is_said_to_be_gone)
 {
     PUBLISH_FIXTURE(f, 8);
