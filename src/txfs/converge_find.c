@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/mutant.h"
 #include "txfs/converge.h"
 
 enum { FIND_RETRIES_MAX = 100 };
@@ -149,7 +150,7 @@ static enum tx_status try_below_displaced(struct find_job *job)
             char place[TXFS_PATH_MAX + TXFS_SLOT_PATH_SIZE];
             txfs_ref_slot(&last->ref, slot);
             (void)snprintf(place, sizeof(place), "%s%s", slot, path + size); /* fits */
-            TX_TRY(is_old_directory(job->model, slot)
+            TX_TRY(is_old_directory(job->model, slot) && !TX_MUTANT(61)
                        ? TX_OK
                        : try_at(job, job->model->undo_dir, place, false));
         }

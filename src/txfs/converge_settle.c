@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/mutant.h"
 #include "txfs/converge.h"
 
 static enum tx_status write_extents(struct txfs_model *model, const struct txfs_cnode *node,
@@ -39,7 +40,7 @@ static void know_mode(struct known *known, uint32_t mode)
     uint32_t is = known->is->mode & 07777;
     known->mode |= is == (mode & 07777);
     /* The power may be cut after a chown and before the chmod that gives back what it cleared. */
-    known->mode |= known->chowned && is == (txfs_mode_after_chown(mode) & 07777);
+    known->mode |= known->chowned && !TX_MUTANT(60) && is == (txfs_mode_after_chown(mode) & 07777);
 }
 
 /* A power cut may keep one of the two. */
