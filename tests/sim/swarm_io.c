@@ -89,6 +89,9 @@ static void after(struct layer *layer, struct layer_call *call)
         return;
     }
     process->fault_after(layer, call);
+    if (call->op == LAYER_pread && call->result > 0 && process->opening && is_of_log(call->where)) {
+        ledger_read(&swarm->ledger, call->data, (size_t)call->result);
+    }
     if (call->op == LAYER_realtime_ns) {
         call->result += process->clock_ns;
     }

@@ -35,7 +35,9 @@ static void conflicted(struct swarm *swarm, const struct ledger_txn *txn,
     swarm_count(swarm, SWARM_CONFLICTS);
     /* Keys that a killed one announced in vain are false alarms (src/ktm/README.md, 13). */
     bool killed = swarm->result->counters[SWARM_KILL] > 0;
-    if (!killed && !swarm->hurt && !ledger_has_rivals(&swarm->ledger, txn)) {
+    /* What a detached one had found, recovery may have built anew. */
+    bool survivor = txn->id.epoch < swarm->ledger.epoch;
+    if (!killed && !survivor && !swarm->hurt && !ledger_has_rivals(&swarm->ledger, txn)) {
         swarm_wrong(swarm, "conflict with nobody: %s", err->text);
     }
 }
