@@ -126,13 +126,17 @@ static void advance(void *arg, int64_t ns)
 
 static int64_t now(void *arg) { return sim_now_ns(((struct swarm *)arg)->machine); }
 
+/* Files that are nothing but sealed blocks. In a file of the tree nonsense cannot be told from what
+ * another program wrote. */
+static const char *const sealed[] = {"/log/", "/control", "/reg/", NULL};
+
 static void switch_on(struct swarm *swarm, const struct sim_image *image)
 {
     struct sim_options options = SIM_OPTIONS_DEFAULT;
     options.seed = swarm->seed;
     options.profile = swarm->plan.profile;
     options.fresh_inode_numbers = swarm->plan.profile == SIM_BTRFS;
-    options.garbage = swarm->plan.garbage;
+    options.garbage = swarm->plan.garbage ? sealed : NULL;
     swarm->machine = sim_boot(image, &options);
     swarm->process_count = 0;
     swarm->alive = 0;
