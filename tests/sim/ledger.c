@@ -236,7 +236,7 @@ static bool carry_out(struct ledger *ledger, unsigned at, char text[LEDGER_TEXT_
     struct ledger_record *record = &ledger->records[at];
     const struct model_state *before = at == 0 ? ledger->first : ledger->records[at - 1].after;
     const struct ledger_txn *txn = record->txn;
-    bool has_effects = record->kind == KTM_COMMIT || (record->kind == KTM_DECIDE && record->commits);
+    bool has_effects = record->kind == KTM_COMMIT || record->commits;
     const char *wrong = NULL;
     char misfit[MODEL_TEXT_SIZE] = "";
     record->after = before;

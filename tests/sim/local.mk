@@ -40,6 +40,7 @@ libtx_swarm_la_SOURCES = \
 	tests/sim/ledger.h \
 	tests/sim/model.h \
 	tests/sim/model_ops.c \
+	tests/sim/model_replay.c \
 	tests/sim/model_state.c \
 	tests/sim/sched.c \
 	tests/sim/sched.h \
@@ -56,6 +57,7 @@ libtx_swarm_la_SOURCES = \
 	tests/sim/swarm_seed.c \
 	tests/sim/swarm_settle.c \
 	tests/sim/swarm_txn.c \
+	tests/sim/swarm_waiting.c \
 	tests/sim/swarm_world.c
 
 sim_tests += tests/sim/sim_self

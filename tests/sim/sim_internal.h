@@ -324,7 +324,7 @@ void sim_map_collect(struct sim *sim, uint32_t ino);
 
 /* --- sim_sync_ops.c --- */
 
-/* One of its paths lies in `path`, which must have SIM_PATH_MAX + 1 bytes; NULL when it has none. */
+/* One of its paths, in `path`, which must have SIM_PATH_MAX + 1 bytes; NULL when it has none. */
 const char *sim_path_of(const struct sim *sim, uint32_t ino, char *path);
 
 /* --- Operations, by the file that implements them --------------------------------------------- */

@@ -7,7 +7,7 @@
 #define OPENS_MAX 12u     /* of one process in a row, while there are faults */
 #define CALLS_MAX 3000000u /* of one machine: nothing takes so long */
 
-/* --- Processes --------------------------------------------------------------------------------- */
+/* --- Processes -------------------------------------------------------------------------------- */
 
 static void opened(struct swarm_process *process)
 {
@@ -115,7 +115,7 @@ void swarm_kill(struct swarm_process *process)
     sched_kill(&swarm->sched, process->number);
 }
 
-/* --- A machine --------------------------------------------------------------------------------- */
+/* --- A machine -------------------------------------------------------------------------------- */
 
 static void advance(void *arg, int64_t ns)
 {
@@ -195,7 +195,7 @@ static void draw_events(struct swarm *swarm)
     }
 }
 
-/* --- A cut ------------------------------------------------------------------------------------- */
+/* --- A cut ------------------------------------------------------------------------------------ */
 
 static struct sim_choice draw_choice(struct swarm *swarm, unsigned units)
 {
@@ -269,7 +269,7 @@ static bool work(struct swarm *swarm, struct sim_image **image)
     return true;
 }
 
-/* --- The end ----------------------------------------------------------------------------------- */
+/* --- The end ---------------------------------------------------------------------------------- */
 
 static void last_main(void *arg)
 {

@@ -95,7 +95,7 @@ void swarm_fault(struct swarm_process *process, struct layer_call *call)
     process->fault_before(&fault->layer, call);
 }
 
-/* --- Events ------------------------------------------------------------------------------------ */
+/* --- Events ----------------------------------------------------------------------------------- */
 
 static uint64_t soon(struct swarm *swarm, unsigned most)
 {

@@ -159,6 +159,18 @@ void swarm_epoch(struct swarm_process *process);
 /* False when it cannot begin. */
 bool swarm_begin(struct swarm_work *work);
 void swarm_commit(struct swarm_work *work);
+void swarm_detach(struct swarm_work *work);
+void swarm_roll_back(struct swarm_work *work);
+/* Its owner was told that this record is durable. */
+void swarm_promise(struct swarm *swarm, const struct ledger_txn *txn, unsigned kind);
+/* TX_ECONFLICT was answered: is there anybody to conflict with? */
+void swarm_conflicted(struct swarm *swarm, const struct ledger_txn *txn,
+                      const struct tx_error *err);
+
+/* --- swarm_waiting.c ------------------------------------------------------------------------- */
+
+/* One of those whose owners were told so, drawn; NULL: there is none. */
+struct ledger_txn *swarm_draw_waiting(struct swarm *swarm, enum ledger_told told);
 /* Of a prepared one; of a detached one. */
 void swarm_decide(struct swarm *swarm, struct swarm_process *process, struct ledger_txn *txn);
 void swarm_attach(struct swarm *swarm, struct swarm_process *process, struct ledger_txn *txn);

@@ -5,7 +5,7 @@
 
 #include "sim/swarm_internal.h"
 
-/* --- Waiting, which the scheduler does --------------------------------------------------------- */
+/* --- Waiting, which the scheduler does -------------------------------------------------------- */
 
 static void wait_word(struct swarm *swarm, struct layer_call *call)
 {
@@ -32,7 +32,7 @@ static void wait_lock(struct swarm_process *process, struct layer_call *call)
     }
 }
 
-/* --- Before and after -------------------------------------------------------------------------- */
+/* --- Before and after ------------------------------------------------------------------------- */
 
 static bool is_of_log(const char *path) { return strstr(path, "/" TXSTORE_NAME "/log/") != NULL; }
 
@@ -101,7 +101,7 @@ static void after(struct layer *layer, struct layer_call *call)
     trace(process, call);
 }
 
-/* --- Processes --------------------------------------------------------------------------------- */
+/* --- Processes -------------------------------------------------------------------------------- */
 
 struct swarm_process *swarm_process_new(struct swarm *swarm, struct txio *below)
 {

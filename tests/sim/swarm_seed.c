@@ -2,7 +2,7 @@
 /* From a seed to its result. */
 #include "sim/swarm_internal.h"
 
-/* --- The store that histories begin with ------------------------------------------------------- */
+/* --- The store that histories begin with ------------------------------------------------------ */
 
 #define FIRST_MAX 64u
 
@@ -61,7 +61,7 @@ struct sim_image *swarm_first_image(const struct swarm_plan *plan)
     return first[first_count++].image;
 }
 
-/* --- A seed ------------------------------------------------------------------------------------ */
+/* --- A seed ----------------------------------------------------------------------------------- */
 
 void swarm_seed(uint64_t seed, const struct swarm_limits *limits, struct swarm_result *result)
 {
