@@ -196,7 +196,7 @@ int sim_parse_options(struct sim_request *request, int argc, char **argv)
         if (option == '?') {
             return TXCRASH_USAGE;
         }
-        if (!take_option(command, option, optarg)) {
+        if (!take_option(request, option, optarg)) {
             return complain(options[index].name, optarg);
         }
     }

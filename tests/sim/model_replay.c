@@ -60,9 +60,9 @@ void model_describe(const struct model_op *op, char text[MODEL_TEXT_SIZE])
     } else if (op->kind == MODEL_RENAME_KEY) {
         b = model_key_path(op->b);
     }
+    const char *value = model_op_is_value(op->kind) ? model_value_name(op->a) : "";
     (void)snprintf(text, MODEL_TEXT_SIZE, "%s %s%s%s%s%s", model_op_names[op->kind], a,
-                   model_op_is_value(op->kind) ? ":" : "",
-                   model_op_is_value(op->kind) ? model_value_name(op->a) : "", b[0] != '\0' ? " to " : "", b);
+                   model_op_is_value(op->kind) ? ":" : "", value, b[0] != '\0' ? " to " : "", b);
 }
 
 static unsigned size_of(const struct model_bytes *bytes) { return bytes ? bytes->size : 0; }

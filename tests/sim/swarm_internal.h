@@ -76,7 +76,7 @@ struct swarm {
     bool calm;                /* no faults any more */
     bool quiet;               /* the oracle looks: no faults, no scheduling, no trace */
     bool hurt;                /* a fault fired since the last calm */
-    bool lied;                /* a sync answered before its failure: cuts may lose anything */
+    bool lied;                /* programs see what the disk does not have: no cut any more */
     uint64_t choices;         /* of cuts */
     uint64_t boot_calls;      /* since the machine was switched on */
     uint64_t cut_at;          /* call before which the power fails; 0: never */

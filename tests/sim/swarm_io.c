@@ -36,6 +36,14 @@ static void wait_lock(struct swarm_process *process, struct layer_call *call)
 
 static bool is_of_log(const char *path) { return strstr(path, "/" TXSTORE_NAME "/log/") != NULL; }
 
+/* While others went on, what is open may have got another name, and the text gone. */
+static void name_again(struct layer *layer, struct layer_call *call)
+{
+    if (call->fd >= 0 && call->op != LAYER_close) {
+        call->where = layer_path(layer, call->fd);
+    }
+}
+
 static void before(struct layer *layer, struct layer_call *call)
 {
     struct swarm_process *process = (struct swarm_process *)(void *)layer;
@@ -47,6 +55,7 @@ static void before(struct layer *layer, struct layer_call *call)
     swarm->boot_calls++;
     swarm_events(process);
     sched_point(&swarm->sched);
+    name_again(layer, call);
     if (call->op == LAYER_wait) {
         wait_word(swarm, call);
         return;
@@ -88,6 +97,7 @@ static void after(struct layer *layer, struct layer_call *call)
     if (swarm->quiet) {
         return;
     }
+    name_again(layer, call); /* a lock may have been waited for */
     process->fault_after(layer, call);
     if (call->op == LAYER_pread && call->result > 0 && process->opening && is_of_log(call->where)) {
         ledger_read(&swarm->ledger, call->data, (size_t)call->result);
