@@ -182,6 +182,21 @@ void swarm_settle(struct swarm *swarm, struct swarm_process *process);
 
 /* --- swarm_boot.c: machines, processes, threads, cuts ----------------------------------------- */
 
+/* False when it cannot be opened. */
+bool swarm_open(struct swarm_process *process);
+void swarm_close(struct swarm_process *process); /* and look for leaks */
+void swarm_switch_on(struct swarm *swarm, const struct sim_image *image);
+void swarm_switch_off(struct swarm *swarm);
+/* Switch the machine off at once; answers its disk. */
+struct sim_image *swarm_cut(struct swarm *swarm);
+/* Begin to use swarm->sched; clock and waiting are the machine's. */
+void swarm_schedule(struct swarm *swarm, const struct sched_options *wanted);
+void swarm_unschedule(struct swarm *swarm);
+/* swarm_end.c: the faults are over, everything must get well on this machine. */
+void swarm_get_well(struct swarm *swarm);
+/* swarm_seed.c: before and after the machines. */
+void swarm_begin_history(struct swarm *swarm);
+void swarm_end_history(struct swarm *swarm);
 /* The disk with the empty store of this plan, made once. */
 struct sim_image *swarm_first_image(const struct swarm_plan *plan);
 /* Machines from the first boot to the last; the result has what they showed. */
