@@ -62,6 +62,9 @@ function check_private(header,    part, count) {
     count = split(header, part, "/")
     if (is_test)
         return
+    # `txcrash sim` is the front end of the simulator, of which it sees this much.
+    if (place[2] == "txcrash" && header == "sim/swarm.h")
+        return
     if (place[1] == "include")
         report("a public header includes only <txkit/...> and system headers")
     else if (count > 1 && part[1] == "txkit")

@@ -73,6 +73,15 @@ static enum tx_status open_lock(struct txstore *store, uint32_t timeout_ms, stru
     }
 }
 
+/* Give the recovery byte back while the open byte is still held: who comes next and finds it taken
+ * exclusively would take a store for alive that nobody has recovered, or that was closed for good. */
+static void give_recovery(struct txstore *store)
+{
+    struct txio *io = store->io;
+    /* The unlock of a byte fails for a closed descriptor only, and then it is free already. */
+    (void)io->ops->lock(io, store->recovery_fd, TXIO_LOCK_RECOVERY, TXIO_UNLOCK, false);
+}
+
 static enum tx_status open_recover(struct txstore *store, struct tx_error *err)
 {
     store->recovery.performed = true;
@@ -150,6 +159,10 @@ enum tx_status txstore_open(const char *root, const struct txstore_options *opti
         if (status == TX_OK) {
             status = open_alive(opened, err);
         }
+        if (status != TX_OK) {
+            txstore_unwire(opened);
+            give_recovery(opened);
+        }
         txio_pair_unlock(&opened->open_lock);
     }
     if (status != TX_OK) {
@@ -198,6 +211,7 @@ enum tx_status txstore_close(struct txstore *store, struct tx_error *err)
     if (locked) {
         /* Nobody may take the store for clean while this process still uses it. */
         txstore_unwire(store);
+        give_recovery(store);
         txio_pair_unlock(&store->open_lock);
     }
     txstore_release(store);

@@ -21,6 +21,8 @@ txcrash_SOURCES = \
 	src/txcrash/report_json.c \
 	src/txcrash/report_text.c \
 	src/txcrash/sim_cmd.c \
+	src/txcrash/sim_options.c \
+	src/txcrash/sim_options.h \
 	src/txcrash/shell_words.c \
 	src/txcrash/shell_words.h \
 	src/txcrash/txcrash.h \

@@ -50,7 +50,7 @@ enum tx_status txfs_undo_dir(struct txfs *fs, int *dir, struct tx_error *err)
     if (there < 0) {
         int opened;
         TX_TRY(txio_open(fs->io, fs->store_dir, "undo", TXIO_DIRECTORY, 0, &opened, err));
-        /* Threads that read and the one that publishes may come here together: one opens for all. */
+        /* Threads that read and the one that publishes may meet here: one opens for all. */
         if (atomic_compare_exchange_strong(shared, &there, opened)) {
             there = opened;
         } else {

@@ -23,6 +23,7 @@ void ledger_release(struct ledger *ledger)
         free(txn);
     }
     free(ledger->records);
+    free(ledger->seen);
 }
 
 struct ledger_txn *ledger_txn_new(struct ledger *ledger, const struct ktm_id *id, tx_lsn snapshot)
@@ -77,6 +78,15 @@ static unsigned find_lsn(const struct ledger *ledger, tx_lsn lsn)
     return at;
 }
 
+static struct ledger_seen *find_seen(const struct ledger *ledger, tx_lsn lsn)
+{
+    unsigned at = ledger->seen_count;
+    while (at > 0 && ledger->seen[at - 1].lsn != lsn) {
+        at--;
+    }
+    return at > 0 ? &ledger->seen[at - 1] : NULL;
+}
+
 static void put_record(struct ledger *ledger, const struct ledger_record *record)
 {
     unsigned at = find_lsn(ledger, record->lsn);
@@ -84,6 +94,10 @@ static void put_record(struct ledger *ledger, const struct ledger_record *record
     if (there && ledger->records[at].epoch == record->epoch &&
         ledger->records[at].txn == record->txn && ledger->records[at].kind == record->kind) {
         return; /* written again by recovery */
+    }
+    struct ledger_seen *seen = find_seen(ledger, record->lsn);
+    if (seen != NULL) {
+        *seen = ledger->seen[--ledger->seen_count];
     }
     if (!there) {
         if (ledger->count == ledger->room) {
@@ -133,17 +147,45 @@ void ledger_write(struct ledger *ledger, const struct iovec *parts, int count)
 
 /* --- Recoveries ------------------------------------------------------------------------------- */
 
-/* What was trimmed away was durable; the rest is in the log or is not. */
-static bool survives(struct txlog *log, const struct ledger_record *record)
+static void note_seen(struct ledger *ledger, const struct frame_header *frame)
 {
+    struct ledger_seen *seen = find_seen(ledger, frame->lsn);
+    if (seen == NULL) {
+        if (ledger->seen_count == ledger->seen_room) {
+            ledger->seen_room = ledger->seen_room * 2 + 64;
+            ledger->seen = sim_need(realloc(ledger->seen, ledger->seen_room * sizeof *seen));
+        }
+        seen = &ledger->seen[ledger->seen_count++];
+    }
+    *seen = (struct ledger_seen){frame->lsn, frame->epoch, frame->kind};
+}
+
+void ledger_read(struct ledger *ledger, const uint8_t *data, size_t size)
+{
+    struct frame_header frame;
+    for (size_t at = 0; at + FRAME_HEADER_SIZE <= size; at += TXLOG_BLOCK_SIZE) {
+        if (tx_get32(data + at) == FRAME_MAGIC && frame_decode(&frame, data + at)) {
+            note_seen(ledger, &frame);
+        }
+    }
+}
+
+/* What was trimmed before the recovery was durable; what the recovery read and then trimmed was
+ * there or not; the rest is in the log or is not. */
+static bool survives(const struct ledger *ledger, struct txlog *log,
+                     const struct ledger_record *record)
+{
+    const struct ledger_seen *seen = find_seen(ledger, record->lsn);
     struct tx_buf payload = TX_BUF_INIT;
     struct txlog_record found;
     struct txlog_info info;
     enum tx_status status = txlog_read(log, record->lsn, &found, &payload, NULL);
     tx_buf_release(&payload);
     txlog_get_info(log, &info);
-    return record->lsn < info.start_lsn ||
-           (status == TX_OK && found.epoch == record->epoch && found.kind == record->kind);
+    if (record->lsn < info.start_lsn) {
+        return seen == NULL || (seen->epoch == record->epoch && seen->kind == record->kind);
+    }
+    return status == TX_OK && found.epoch == record->epoch && found.kind == record->kind;
 }
 
 static bool lose(struct ledger *ledger, const struct ledger_record *record,
@@ -176,7 +218,7 @@ bool ledger_epoch(struct ledger *ledger, struct txlog *log, char text[LEDGER_TEX
     ledger->epoch = info.identity.epoch;
     for (unsigned i = 0; i < ledger->count; i++) {
         const struct ledger_record *record = &ledger->records[i];
-        if (record->epoch >= ledger->epoch || survives(log, record)) {
+        if (record->epoch >= ledger->epoch || survives(ledger, log, record)) {
             ledger->records[kept++] = *record;
             continue;
         }
@@ -194,7 +236,7 @@ static bool carry_out(struct ledger *ledger, unsigned at, char text[LEDGER_TEXT_
     struct ledger_record *record = &ledger->records[at];
     const struct model_state *before = at == 0 ? ledger->first : ledger->records[at - 1].after;
     const struct ledger_txn *txn = record->txn;
-    bool has_effects = record->kind == KTM_COMMIT || (record->kind == KTM_DECIDE && record->commits);
+    bool has_effects = record->kind == KTM_COMMIT || record->commits;
     const char *wrong = NULL;
     char misfit[MODEL_TEXT_SIZE] = "";
     record->after = before;

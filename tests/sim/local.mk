@@ -40,11 +40,13 @@ libtx_swarm_la_SOURCES = \
 	tests/sim/ledger.h \
 	tests/sim/model.h \
 	tests/sim/model_ops.c \
+	tests/sim/model_replay.c \
 	tests/sim/model_state.c \
 	tests/sim/sched.c \
 	tests/sim/sched.h \
 	tests/sim/swarm.h \
 	tests/sim/swarm_boot.c \
+	tests/sim/swarm_end.c \
 	tests/sim/swarm_faults.c \
 	tests/sim/swarm_internal.h \
 	tests/sim/swarm_io.c \
@@ -56,6 +58,7 @@ libtx_swarm_la_SOURCES = \
 	tests/sim/swarm_seed.c \
 	tests/sim/swarm_settle.c \
 	tests/sim/swarm_txn.c \
+	tests/sim/swarm_waiting.c \
 	tests/sim/swarm_world.c
 
 sim_tests += tests/sim/sim_self
@@ -96,6 +99,12 @@ tests_sim_sim_crash_SOURCES = \
 	tests/sim/workloads_registry.c \
 	tests/sim/workloads_store.c
 tests_sim_sim_crash_LDADD = libtx_sim.la $(UNIT_STORE_LIBS)
+
+# Who meets whom at which call: every single change-over, and pairs of them.
+check_PROGRAMS += tests/sim/sim_schedules
+TESTS += tests/sim/sim_schedules
+tests_sim_sim_schedules_SOURCES = tests/sim/test_schedules.c
+tests_sim_sim_schedules_LDADD = libtx_swarm.la libtx_sim.la $(UNIT_STORE_LIBS)
 
 # Every bit of a small store.
 check_PROGRAMS += tests/sim/bit_flips

@@ -112,6 +112,21 @@ struct model_op {
     uint64_t found_all; /* of what goes with it: a hash */
 };
 
+static inline bool model_op_is_reg(enum model_op_kind kind)
+{
+    return (kind >= MODEL_CREATE_KEY && kind <= MODEL_UNSET) || kind == MODEL_READ_VALUE;
+}
+
+static inline bool model_op_is_dir(enum model_op_kind kind)
+{
+    return kind >= MODEL_MKDIR && kind <= MODEL_RENAME_DIR;
+}
+
+static inline bool model_op_is_value(enum model_op_kind kind)
+{
+    return kind == MODEL_SET || kind == MODEL_UNSET || kind == MODEL_READ_VALUE;
+}
+
 /* Whether the operation makes sense here. */
 bool model_possible(const struct model_state *state, const struct model_op *op);
 /* Note what it finds, for model_replay. */

@@ -184,21 +184,6 @@ static bool reg_possible(const struct model_state *state, const struct model_op 
 
 /* --- All -------------------------------------------------------------------------------------- */
 
-static bool is_reg(enum model_op_kind kind)
-{
-    return (kind >= MODEL_CREATE_KEY && kind <= MODEL_UNSET) || kind == MODEL_READ_VALUE;
-}
-
-static bool is_dir(enum model_op_kind kind)
-{
-    return kind >= MODEL_MKDIR && kind <= MODEL_RENAME_DIR;
-}
-
-static bool is_value(enum model_op_kind kind)
-{
-    return kind == MODEL_SET || kind == MODEL_UNSET || kind == MODEL_READ_VALUE;
-}
-
 static uint64_t hash_node(const struct model_node *node)
 {
     uint64_t seed = (uint64_t)node->id << 32 | node->mode;
@@ -236,21 +221,21 @@ bool model_possible(const struct model_state *state, const struct model_op *op)
     if (op->kind == MODEL_READ_FILE || op->kind == MODEL_READ_VALUE) {
         return true;
     }
-    if (is_reg(op->kind)) {
+    if (model_op_is_reg(op->kind)) {
         return reg_possible(state, op);
     }
-    return is_dir(op->kind) ? dir_possible(state, op) : file_possible(state, op);
+    return model_op_is_dir(op->kind) ? dir_possible(state, op) : file_possible(state, op);
 }
 
 void model_note(const struct model_state *state, struct model_op *op)
 {
-    if (is_value(op->kind)) {
+    if (model_op_is_value(op->kind)) {
         op->found_value = state->values[op->a];
         op->found_key = state->keys[model_value_key(op->a)];
-    } else if (is_reg(op->kind)) {
+    } else if (model_op_is_reg(op->kind)) {
         op->found_key = state->keys[op->a];
         op->found_all = op->kind == MODEL_DELETE_KEY ? hash_key(state, op->a) : 0;
-    } else if (is_dir(op->kind)) {
+    } else if (model_op_is_dir(op->kind)) {
         op->found_a = state->dirs[op->a];
         op->found_b = state->dirs[op->b];
         op->found_all = op->kind == MODEL_REMOVE_TREE ? hash_tree(state, op->a) : 0;
@@ -326,96 +311,4 @@ void model_apply(struct model_arena *arena, struct model_state *state, const str
         apply_file(arena, state, op);
         break;
     }
-}
-
-/* --- Replaying -------------------------------------------------------------------------------- */
-
-/* What a change of the name alone depends on. Contents that go with it may have changed. */
-static bool same_object(const struct model_node *a, const struct model_node *b)
-{
-    return a->id == b->id && a->is_link == b->is_link;
-}
-
-/* Bytes that a write in place made are made again by the replay, at another address. */
-static bool same_bytes(const struct model_bytes *a, const struct model_bytes *b)
-{
-    return a == b || (a != NULL && b != NULL && a->size == b->size &&
-                      memcmp(a->data, b->data, a->size) == 0);
-}
-
-static bool same_node(const struct model_node *a, const struct model_node *b)
-{
-    return same_object(a, b) && a->mode == b->mode && same_bytes(a->bytes, b->bytes);
-}
-
-static bool finds_the_same(const struct model_op *then, const struct model_op *now)
-{
-    switch (now->kind) {
-    case MODEL_RENAME:
-    case MODEL_LINK:
-        return same_object(&then->found_a, &now->found_a) &&
-               same_node(&then->found_b, &now->found_b);
-    case MODEL_UNLINK:
-        return same_object(&then->found_a, &now->found_a);
-    case MODEL_MKDIR:
-    case MODEL_RMDIR:
-    case MODEL_REMOVE_TREE:
-    case MODEL_RENAME_DIR:
-        return then->found_a.id == now->found_a.id && then->found_b.id == now->found_b.id &&
-               then->found_all == now->found_all;
-    default:
-        return same_node(&then->found_a, &now->found_a) && then->found_key == now->found_key &&
-               then->found_all == now->found_all &&
-               then->found_value.type == now->found_value.type &&
-               same_bytes(then->found_value.bytes, now->found_value.bytes);
-    }
-}
-
-void model_describe(const struct model_op *op, char text[MODEL_TEXT_SIZE])
-{
-    const char *a = is_value(op->kind) ? model_key_path(model_value_key(op->a))
-                    : is_reg(op->kind) ? model_key_path(op->a)
-                    : is_dir(op->kind) ? model_dir_path(op->a)
-                                       : model_file_path(op->a);
-    const char *b = "";
-    if (op->kind == MODEL_RENAME || op->kind == MODEL_LINK) {
-        b = model_file_path(op->b);
-    } else if (op->kind == MODEL_RENAME_DIR) {
-        b = model_dir_path(op->b);
-    } else if (op->kind == MODEL_RENAME_KEY) {
-        b = model_key_path(op->b);
-    }
-    (void)snprintf(text, MODEL_TEXT_SIZE, "%s %s%s%s%s%s", model_op_names[op->kind], a,
-                   is_value(op->kind) ? ":" : "", is_value(op->kind) ? model_value_name(op->a) : "",
-                   b[0] != '\0' ? " to " : "", b);
-}
-
-static unsigned size_of(const struct model_bytes *bytes) { return bytes ? bytes->size : 0; }
-
-/* What differs: object, mode, size, key. */
-static void describe_found(const struct model_op *then, const struct model_op *now, char *text,
-                           size_t size)
-{
-    (void)snprintf(text, size, " (%u %o %u %u %u: %u %o %u %u %u)", then->found_a.id,
-                   then->found_a.mode, size_of(then->found_a.bytes), then->found_b.id,
-                   then->found_key, now->found_a.id, now->found_a.mode,
-                   size_of(now->found_a.bytes), now->found_b.id, now->found_key);
-}
-
-bool model_replay(struct model_arena *arena, struct model_state *state, const struct model_op *ops,
-                  size_t count, char text[MODEL_TEXT_SIZE])
-{
-    for (size_t i = 0; i < count; i++) {
-        struct model_op now = ops[i];
-        model_note(state, &now);
-        if (!model_possible(state, &now) || !finds_the_same(&ops[i], &now)) {
-            char words[MODEL_TEXT_SIZE / 2];
-            model_describe(&now, text);
-            describe_found(&ops[i], &now, words, sizeof words);
-            (void)strncat(text, words, MODEL_TEXT_SIZE - strlen(text) - 1);
-            return false;
-        }
-        model_apply(arena, state, &now);
-    }
-    return true;
 }

@@ -42,7 +42,8 @@ struct sim_options {
     bool still_clock;         /* operations take no time */
     int64_t stamp_ns;         /* granularity of inode times; 0: 1 ns */
     unsigned files_max;       /* open descriptors per process; 0: 1024 */
-    bool garbage;             /* a cut may leave nonsense in sectors of writes in flight */
+    const char *const *garbage; /* ended by NULL: a cut may leave nonsense where files with one of
+                                 * these in their paths were being written; NULL: nowhere */
     bool write_back_maps;     /* a cut may find on disk what was stored through mappings */
     bool fresh_inode_numbers; /* never give an inode number twice, as btrfs; else like ext4 */
     sim_blocked_fn *on_blocked; /* NULL: a blocked lock answers -EDEADLK, a wait times out */

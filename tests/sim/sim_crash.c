@@ -127,7 +127,7 @@ static struct sim_image *make_image(const struct sim_capture *cut, const uint8_t
     bool spoilt = false;
     for (unsigned i = 0; i < cut->count; i++) {
         if (keep[i] != 0) {
-            struct sim_tear tear = {.seed = tear_seed, .garbage = cut->options.garbage};
+            struct sim_tear tear = {.seed = tear_seed};
             sim_unit_apply(table, cut->units[i], &tear);
             torn = torn || (tear.torn && cut->units[i]->kind == SIM_UNIT_DATA);
             bool attr = cut->units[i]->kind == SIM_UNIT_ATTR;

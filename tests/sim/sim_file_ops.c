@@ -175,6 +175,21 @@ int64_t sim_pread(struct txio *io, int fd, void *data, size_t size, uint64_t off
     return (int64_t)size;
 }
 
+static bool may_spoil(const struct sim *sim, uint32_t ino)
+{
+    char buffer[SIM_PATH_MAX + 1];
+    if (sim->options.garbage == NULL) {
+        return false;
+    }
+    const char *path = sim_path_of(sim, ino, buffer);
+    for (const char *const *part = sim->options.garbage; path != NULL && *part != NULL; part++) {
+        if (strstr(path, *part) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Remember what stands in the blocks of a range after it was written. */
 static void record_write(struct sim *sim, uint32_t ino, uint64_t offset, uint64_t size)
 {
@@ -183,6 +198,7 @@ static void record_write(struct sim *sim, uint32_t ino, uint64_t offset, uint64_
     uint64_t first = offset / SIM_BLOCK;
     unit->offset = offset;
     unit->size = size;
+    unit->may_spoil = may_spoil(sim, ino);
     unit->block_count = (uint32_t)((offset + size - 1) / SIM_BLOCK - first + 1);
     unit->blocks = sim_need(malloc(unit->block_count * sizeof(*unit->blocks)));
     for (uint32_t i = 0; i < unit->block_count; i++) {

@@ -158,6 +158,7 @@ struct sim_unit {
     unsigned slot_count;
     bool moves_dir;       /* a directory gets another parent */
     bool solid;           /* DATA: never torn */
+    bool may_spoil;       /* DATA: when torn, what is left out may be nonsense */
     uint64_t offset, size; /* DATA: range; SIZE: size, and `offset` up to which to allocate */
     uint64_t allocate_from;
     uint64_t grow_to;     /* DATA: 0 or the new size */
@@ -170,9 +171,8 @@ struct sim_unit {
 /* How an image tears one unit; seed 0: not at all. */
 struct sim_tear {
     uint64_t seed;
-    bool garbage; /* what is left out may be nonsense instead of what was there */
-    bool torn;    /* out: something was left out */
-    bool spoilt;  /* out: nonsense was put there */
+    bool torn;   /* out: something was left out */
+    bool spoilt; /* out: nonsense was put there */
 };
 
 struct sim_unit *sim_unit_new(enum sim_unit_kind kind, uint32_t ino, int64_t time_ns);
@@ -321,6 +321,11 @@ void sim_map_read(const struct sim_file *file, void *data, size_t size, uint64_t
 void sim_map_write(struct sim_file *file, const void *data, size_t size, uint64_t offset);
 /* Bring what was stored through the mapping into the contents, as pending data. */
 void sim_map_collect(struct sim *sim, uint32_t ino);
+
+/* --- sim_sync_ops.c --- */
+
+/* One of its paths, in `path`, which must have SIM_PATH_MAX + 1 bytes; NULL when it has none. */
+const char *sim_path_of(const struct sim *sim, uint32_t ino, char *path);
 
 /* --- Operations, by the file that implements them --------------------------------------------- */
 

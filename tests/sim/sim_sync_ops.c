@@ -53,16 +53,22 @@ static bool prepend_path(const struct sim *sim, uint32_t ino, char *start, char 
     return true;
 }
 
+const char *sim_path_of(const struct sim *sim, uint32_t ino, char *path)
+{
+    char *at = path + SIM_PATH_MAX - 1;
+    at[0] = S_ISDIR(sim->live->inodes[ino]->mode) ? '/' : '\0';
+    at[1] = '\0';
+    return prepend_path(sim, ino, path, &at) ? at : NULL;
+}
+
 static bool lies(const struct sim *sim, uint32_t ino, const char *op)
 {
-    char path[SIM_PATH_MAX + 1];
-    char *at = path + sizeof path - 2;
+    char buffer[SIM_PATH_MAX + 1];
     if (lie.part == NULL || (lie.op != NULL && strcmp(lie.op, op) != 0)) {
         return false;
     }
-    at[0] = S_ISDIR(sim->live->inodes[ino]->mode) ? '/' : '\0';
-    at[1] = '\0';
-    bool found = prepend_path(sim, ino, path, &at) && strstr(at, lie.part) != NULL;
+    const char *path = sim_path_of(sim, ino, buffer);
+    bool found = path != NULL && strstr(path, lie.part) != NULL;
     sim_counters.lies += found;
     return found;
 }

@@ -120,15 +120,21 @@ static bool sector_kept(enum tear_shape shape, uint64_t *random, uint64_t sector
     }
 }
 
-/* What a disk leaves in a sector that it was writing when the power failed. */
-static void spoil(struct sim_inode *inode, uint64_t sector, uint64_t seed)
+/* What a disk leaves where it was writing when the power failed: bytes of nobody. Those beside the
+ * write stay what they were (powersafe overwrite, docs/faults.md). */
+static void spoil(struct sim_inode *inode, const struct sim_unit *unit, uint64_t sector,
+                  uint64_t seed)
 {
     uint64_t random = sim_mix(seed, sector);
     uint64_t noise[SIM_SECTOR / 8];
+    uint64_t from = sector * SIM_SECTOR;
+    uint64_t to = from + SIM_SECTOR;
+    from = from < unit->offset ? unit->offset : from;
+    to = to > unit->offset + unit->size ? unit->offset + unit->size : to;
     for (unsigned i = 0; i < SIM_SECTOR / 8; i++) {
         noise[i] = sim_random(&random);
     }
-    sim_content_write(inode, noise, SIM_SECTOR, sector * SIM_SECTOR);
+    sim_content_write(inode, noise, (size_t)(to - from), from);
 }
 
 /* Sectors go to disk as they are in the page cache: with what was written to the rest of them. */
@@ -142,9 +148,9 @@ static void apply_torn(struct sim_inode *inode, const struct sim_unit *unit, str
     for (uint64_t sector = first; sector < end; sector++) {
         if (!sector_kept(shape, &random, sector, pivot)) {
             tear->torn = true;
-            if (tear->garbage && (sim_random(&random) & 1) != 0) {
+            if (unit->may_spoil && (sim_random(&random) & 1) != 0) {
                 tear->spoilt = true;
-                spoil(inode, sector, tear->seed);
+                spoil(inode, unit, sector, tear->seed);
             }
             continue;
         }

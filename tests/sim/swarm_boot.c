@@ -7,7 +7,7 @@
 #define OPENS_MAX 12u     /* of one process in a row, while there are faults */
 #define CALLS_MAX 3000000u /* of one machine: nothing takes so long */
 
-/* --- Processes --------------------------------------------------------------------------------- */
+/* --- Processes -------------------------------------------------------------------------------- */
 
 static void opened(struct swarm_process *process)
 {
@@ -25,7 +25,7 @@ static void opened(struct swarm_process *process)
 }
 
 /* False when it cannot be opened. */
-static bool open_store(struct swarm_process *process)
+bool swarm_open(struct swarm_process *process)
 {
     struct swarm *swarm = process->swarm;
     struct txstore_options options = {.io = &process->fault.layer.io};
@@ -44,7 +44,7 @@ static bool open_store(struct swarm_process *process)
     return false;
 }
 
-static void close_store(struct swarm_process *process)
+void swarm_close(struct swarm_process *process)
 {
     struct swarm *swarm = process->swarm;
     struct tx_error err = {0};
@@ -77,12 +77,12 @@ static void process_main(void *arg)
 {
     struct swarm_process *process = arg;
     struct swarm *swarm = process->swarm;
-    while (open_store(process)) {
+    while (swarm_open(process)) {
         for (unsigned i = 0; i < swarm->plan.threads; i++) {
             (void)sched_spawn(&swarm->sched, thread_main, process, process->number);
         }
         sched_join(&swarm->sched);
-        close_store(process);
+        swarm_close(process);
         if (swarm->quota == 0) {
             break;
         }
@@ -115,7 +115,7 @@ void swarm_kill(struct swarm_process *process)
     sched_kill(&swarm->sched, process->number);
 }
 
-/* --- A machine --------------------------------------------------------------------------------- */
+/* --- A machine -------------------------------------------------------------------------------- */
 
 static void advance(void *arg, int64_t ns)
 {
@@ -126,13 +126,17 @@ static void advance(void *arg, int64_t ns)
 
 static int64_t now(void *arg) { return sim_now_ns(((struct swarm *)arg)->machine); }
 
-static void switch_on(struct swarm *swarm, const struct sim_image *image)
+/* Files that are nothing but sealed blocks. In a file of the tree nonsense cannot be told from what
+ * another program wrote. */
+static const char *const sealed[] = {"/log/", "/control", "/reg/", NULL};
+
+void swarm_switch_on(struct swarm *swarm, const struct sim_image *image)
 {
     struct sim_options options = SIM_OPTIONS_DEFAULT;
     options.seed = swarm->seed;
     options.profile = swarm->plan.profile;
     options.fresh_inode_numbers = swarm->plan.profile == SIM_BTRFS;
-    options.garbage = swarm->plan.garbage;
+    options.garbage = swarm->plan.garbage ? sealed : NULL;
     swarm->machine = sim_boot(image, &options);
     swarm->process_count = 0;
     swarm->alive = 0;
@@ -144,6 +148,16 @@ static void switch_on(struct swarm *swarm, const struct sim_image *image)
     swarm_say(swarm, "the machine is switched on");
 }
 
+void swarm_schedule(struct swarm *swarm, const struct sched_options *wanted)
+{
+    struct sched_options options = *wanted;
+    options.advance = advance;
+    options.now = now;
+    options.arg = swarm;
+    sched_init(&swarm->sched, &options);
+    swarm->scheduling = true;
+}
+
 static void schedule(struct swarm *swarm)
 {
     struct sched_options options = {
@@ -151,22 +165,18 @@ static void schedule(struct swarm *swarm)
         .seed = sim_random(&swarm->random),
         .every = swarm->plan.every,
         .length = 200u << swarm_draw(swarm, 6),
-        .advance = advance,
-        .now = now,
-        .arg = swarm,
     };
-    sched_init(&swarm->sched, &options);
-    swarm->scheduling = true;
+    swarm_schedule(swarm, &options);
 }
 
-static void unschedule(struct swarm *swarm)
+void swarm_unschedule(struct swarm *swarm)
 {
     swarm->result->counters[SWARM_SWITCHES] += swarm->sched.switches;
     swarm->scheduling = false;
     sched_release(&swarm->sched);
 }
 
-static void switch_off(struct swarm *swarm)
+void swarm_switch_off(struct swarm *swarm)
 {
     for (unsigned i = 0; i < swarm->process_count; i++) {
         ledger_owner_died(&swarm->ledger, i);
@@ -191,7 +201,7 @@ static void draw_events(struct swarm *swarm)
     }
 }
 
-/* --- A cut ------------------------------------------------------------------------------------- */
+/* --- A cut ------------------------------------------------------------------------------------ */
 
 static struct sim_choice draw_choice(struct swarm *swarm, unsigned units)
 {
@@ -213,7 +223,7 @@ static struct sim_choice draw_choice(struct swarm *swarm, unsigned units)
 }
 
 /* Switch the machine off at once; answers its disk. */
-static struct sim_image *cut(struct swarm *swarm)
+struct sim_image *swarm_cut(struct swarm *swarm)
 {
     struct sim_counters before;
     struct sim_counters after;
@@ -234,7 +244,7 @@ static struct sim_image *cut(struct swarm *swarm)
     if (result->disk_count < SWARM_DISKS_MAX) {
         result->disks[result->disk_count++] = sim_image_hash(image);
     }
-    switch_off(swarm);
+    swarm_switch_off(swarm);
     return image;
 }
 
@@ -248,7 +258,7 @@ static bool work(struct swarm *swarm, struct sim_image **image)
         spawn_process(swarm);
     }
     enum sched_end end = sched_run(&swarm->sched);
-    unschedule(swarm);
+    swarm_unschedule(swarm);
     if (end == SCHED_STUCK) {
         swarm_note_wrong(swarm, "everybody sleeps for ever");
     }
@@ -259,85 +269,29 @@ static bool work(struct swarm *swarm, struct sim_image **image)
         return false;
     }
     swarm->cuts_left--;
-    struct sim_image *next = cut(swarm);
+    struct sim_image *next = swarm_cut(swarm);
     sim_image_drop(*image);
     *image = next;
     return true;
 }
 
-/* --- The end ----------------------------------------------------------------------------------- */
-
-static void last_main(void *arg)
-{
-    struct swarm_process *process = arg;
-    struct swarm *swarm = process->swarm;
-    if (!open_store(process)) {
-        swarm_wrong(swarm, "the store does not open when the faults are over");
-    }
-    swarm_settle(swarm, process);
-    close_store(process);
-    swarm->alive--;
-}
-
-static void note_fault(void *arg, const char *file, uint64_t offset, const char *text)
-{
-    swarm_note_wrong(arg, "check: %s at %" PRIu64 ": %s", file, offset, text);
-}
-
-static void inspect(struct swarm *swarm)
-{
-    char text[LEDGER_TEXT_SIZE];
-    const struct model_state *last = ledger_state(&swarm->ledger, UINT64_MAX, text);
-    struct tx_error err = {0};
-    uint64_t faults = 0;
-    if (last == NULL) {
-        swarm_note_wrong(swarm, "%s", text);
-        return;
-    }
-    swarm_look_disk(swarm, last);
-    enum tx_status status = txstore_check(swarm->machine, SWARM_ROOT, NULL, note_fault, swarm,
-                                          &faults, &err);
-    if (status != TX_OK) {
-        swarm_note_wrong(swarm, "check: %s", err.text);
-    }
-}
-
-/* The faults are over: perhaps one last cut, then everything must get well. */
-static void get_well(struct swarm *swarm, struct sim_image **image)
-{
-    if (!swarm->lied && swarm_draw(swarm, 3) != 0 && swarm->plan.cuts > 0) {
-        struct sim_image *next = cut(swarm);
-        sim_image_drop(*image);
-        *image = next;
-        switch_on(swarm, next);
-    }
-    sim_limit_space(swarm->machine, 0);
-    swarm->calm = true;
-    swarm->hurt = false;
-    schedule(swarm);
-    struct swarm_process *process =
-        swarm_process_new(swarm, sim_process_new(swarm->machine));
-    (void)sched_spawn(&swarm->sched, last_main, process, process->number);
-    enum sched_end end = sched_run(&swarm->sched);
-    unschedule(swarm);
-    if (end == SCHED_STUCK) {
-        swarm_note_wrong(swarm, "the last process sleeps for ever");
-    }
-    if (!swarm->result->violation) {
-        inspect(swarm);
-    }
-}
-
 void swarm_history(struct swarm *swarm)
 {
     struct sim_image *image = sim_image_keep(swarm_first_image(&swarm->plan));
-    switch_on(swarm, image);
+    swarm_switch_on(swarm, image);
     while (work(swarm, &image)) {
-        switch_on(swarm, image);
+        swarm_switch_on(swarm, image);
+    }
+    bool one_more = !swarm->lied && swarm_draw(swarm, 3) != 0 && swarm->plan.cuts > 0;
+    if (!swarm->result->violation && one_more) {
+        struct sim_image *next = swarm_cut(swarm);
+        sim_image_drop(image);
+        image = next;
+        swarm_switch_on(swarm, image);
     }
     if (!swarm->result->violation) {
-        get_well(swarm, &image);
+        swarm_get_well(swarm);
     }
-    switch_off(swarm);
+    swarm_switch_off(swarm);
     sim_image_drop(image);
 }

@@ -55,6 +55,14 @@ static bool fits(const struct kind *kind, const struct layer_call *call)
     return (kind->counter != SWARM_FLIP && kind->counter != SWARM_STALE) || is_sealed(call->where);
 }
 
+/* From now on programs may see what the disk does not have. The log is made for that: recovery writes
+ * its tail again. The registry image and the files of the tree are not, see README.md. */
+static bool deceives(const struct kind *kind, const struct layer_call *call)
+{
+    bool of_log = strstr(call->where, "/log") != NULL || strstr(call->where, "/control") != NULL;
+    return kind->counter == SWARM_SYNC_LATE || (kind->counter == SWARM_SYNC_KEEPS && !of_log);
+}
+
 static void remember(struct swarm_process *process, const struct kind *kind,
                      const struct layer_call *call)
 {
@@ -63,7 +71,7 @@ static void remember(struct swarm_process *process, const struct kind *kind,
                   (kind->counter == SWARM_SHORT && call->op == LAYER_pread);
     swarm_count(swarm, kind->counter);
     swarm->hurt = swarm->hurt || kind->counter != SWARM_SHORT || call->op == LAYER_pwritev;
-    swarm->lied = swarm->lied || kind->counter == SWARM_SYNC_LATE;
+    swarm->lied = swarm->lied || deceives(kind, call);
     if (damage && process->opening && kind->counter != SWARM_SHORT) {
         swarm->ledger.may_lose = true;
     }
@@ -95,7 +103,7 @@ void swarm_fault(struct swarm_process *process, struct layer_call *call)
     process->fault_before(&fault->layer, call);
 }
 
-/* --- Events ------------------------------------------------------------------------------------ */
+/* --- Events ----------------------------------------------------------------------------------- */
 
 static uint64_t soon(struct swarm *swarm, unsigned most)
 {

@@ -76,7 +76,7 @@ struct swarm {
     bool calm;                /* no faults any more */
     bool quiet;               /* the oracle looks: no faults, no scheduling, no trace */
     bool hurt;                /* a fault fired since the last calm */
-    bool lied;                /* a sync answered before its failure: cuts may lose anything */
+    bool lied;                /* programs see what the disk does not have: no cut any more */
     uint64_t choices;         /* of cuts */
     uint64_t boot_calls;      /* since the machine was switched on */
     uint64_t cut_at;          /* call before which the power fails; 0: never */
@@ -159,6 +159,18 @@ void swarm_epoch(struct swarm_process *process);
 /* False when it cannot begin. */
 bool swarm_begin(struct swarm_work *work);
 void swarm_commit(struct swarm_work *work);
+void swarm_detach(struct swarm_work *work);
+void swarm_roll_back(struct swarm_work *work);
+/* Its owner was told that this record is durable. */
+void swarm_promise(struct swarm *swarm, const struct ledger_txn *txn, unsigned kind);
+/* TX_ECONFLICT was answered: is there anybody to conflict with? */
+void swarm_conflicted(struct swarm *swarm, const struct ledger_txn *txn,
+                      const struct tx_error *err);
+
+/* --- swarm_waiting.c ------------------------------------------------------------------------- */
+
+/* One of those whose owners were told so, drawn; NULL: there is none. */
+struct ledger_txn *swarm_draw_waiting(struct swarm *swarm, enum ledger_told told);
 /* Of a prepared one; of a detached one. */
 void swarm_decide(struct swarm *swarm, struct swarm_process *process, struct ledger_txn *txn);
 void swarm_attach(struct swarm *swarm, struct swarm_process *process, struct ledger_txn *txn);
@@ -170,6 +182,21 @@ void swarm_settle(struct swarm *swarm, struct swarm_process *process);
 
 /* --- swarm_boot.c: machines, processes, threads, cuts ----------------------------------------- */
 
+/* False when it cannot be opened. */
+bool swarm_open(struct swarm_process *process);
+void swarm_close(struct swarm_process *process); /* and look for leaks */
+void swarm_switch_on(struct swarm *swarm, const struct sim_image *image);
+void swarm_switch_off(struct swarm *swarm);
+/* Switch the machine off at once; answers its disk. */
+struct sim_image *swarm_cut(struct swarm *swarm);
+/* Begin to use swarm->sched; clock and waiting are the machine's. */
+void swarm_schedule(struct swarm *swarm, const struct sched_options *wanted);
+void swarm_unschedule(struct swarm *swarm);
+/* swarm_end.c: the faults are over, everything must get well on this machine. */
+void swarm_get_well(struct swarm *swarm);
+/* swarm_seed.c: before and after the machines. */
+void swarm_begin_history(struct swarm *swarm);
+void swarm_end_history(struct swarm *swarm);
 /* The disk with the empty store of this plan, made once. */
 struct sim_image *swarm_first_image(const struct swarm_plan *plan);
 /* Machines from the first boot to the last; the result has what they showed. */

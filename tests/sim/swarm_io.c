@@ -5,7 +5,7 @@
 
 #include "sim/swarm_internal.h"
 
-/* --- Waiting, which the scheduler does --------------------------------------------------------- */
+/* --- Waiting, which the scheduler does -------------------------------------------------------- */
 
 static void wait_word(struct swarm *swarm, struct layer_call *call)
 {
@@ -32,9 +32,17 @@ static void wait_lock(struct swarm_process *process, struct layer_call *call)
     }
 }
 
-/* --- Before and after -------------------------------------------------------------------------- */
+/* --- Before and after ------------------------------------------------------------------------- */
 
 static bool is_of_log(const char *path) { return strstr(path, "/" TXSTORE_NAME "/log/") != NULL; }
+
+/* While others went on, what is open may have got another name, and the text gone. */
+static void name_again(struct layer *layer, struct layer_call *call)
+{
+    if (call->fd >= 0 && call->op != LAYER_close) {
+        call->where = layer_path(layer, call->fd);
+    }
+}
 
 static void before(struct layer *layer, struct layer_call *call)
 {
@@ -47,6 +55,7 @@ static void before(struct layer *layer, struct layer_call *call)
     swarm->boot_calls++;
     swarm_events(process);
     sched_point(&swarm->sched);
+    name_again(layer, call);
     if (call->op == LAYER_wait) {
         wait_word(swarm, call);
         return;
@@ -88,7 +97,11 @@ static void after(struct layer *layer, struct layer_call *call)
     if (swarm->quiet) {
         return;
     }
+    name_again(layer, call); /* a lock may have been waited for */
     process->fault_after(layer, call);
+    if (call->op == LAYER_pread && call->result > 0 && process->opening && is_of_log(call->where)) {
+        ledger_read(&swarm->ledger, call->data, (size_t)call->result);
+    }
     if (call->op == LAYER_realtime_ns) {
         call->result += process->clock_ns;
     }
@@ -98,7 +111,7 @@ static void after(struct layer *layer, struct layer_call *call)
     trace(process, call);
 }
 
-/* --- Processes --------------------------------------------------------------------------------- */
+/* --- Processes -------------------------------------------------------------------------------- */
 
 struct swarm_process *swarm_process_new(struct swarm *swarm, struct txio *below)
 {

@@ -202,7 +202,7 @@ bool swarm_look_all(struct swarm_work *work)
     return whole;
 }
 
-/* --- The tree itself --------------------------------------------------------------------------- */
+/* --- The tree itself -------------------------------------------------------------------------- */
 
 static int count_name(void *arg, const char *name, uint64_t ino, unsigned type)
 {

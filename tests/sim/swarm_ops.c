@@ -4,7 +4,7 @@
 
 #define TRIES 12u
 
-/* --- Drawing ----------------------------------------------------------------------------------- */
+/* --- Drawing ---------------------------------------------------------------------------------- */
 
 static const struct model_bytes *draw_bytes(struct swarm *swarm, bool may_be_large)
 {
@@ -130,7 +130,7 @@ static bool draw_op(struct swarm_work *work, struct model_op *op)
     return false;
 }
 
-/* --- On the library ---------------------------------------------------------------------------- */
+/* --- On the library --------------------------------------------------------------------------- */
 
 static enum tx_status write_in_place(struct swarm_work *work, const struct model_op *op)
 {
@@ -215,7 +215,8 @@ bool swarm_operate(struct swarm_work *work)
     }
     model_note(&work->view, &op);
     model_describe(&op, text);
-    swarm_say(swarm, "p%u: %u: %s", work->process->number, (unsigned)work->model->id.sequence, text);
+    swarm_say(swarm, "p%u: %u: %s", work->process->number, (unsigned)work->model->id.sequence,
+              text);
     enum tx_status status = op.kind >= MODEL_CREATE_KEY ? on_registry(work, &op)
                                                         : on_files(work, &op);
     if (status == TX_ECONFLICT && ledger_has_rivals(&swarm->ledger, work->model)) {

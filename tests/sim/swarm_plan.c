@@ -19,8 +19,8 @@ static unsigned some(struct draw *draw, unsigned least, unsigned most)
     return below(draw, 3) == 0 ? 0 : least + below(draw, most - least + 1);
 }
 
-/* Half of the kinds are off; the others from one in 2^13 up to one in ten, the rare ones more often:
- * a fault at each tenth call lets nothing begin. */
+/* Half of the kinds are off; the others happen at one call in 2^13 up to one in ten, the rare ones
+ * more often: a fault at each tenth call lets nothing begin. */
 static uint32_t rate(struct draw *draw, unsigned strongest)
 {
     if (below(draw, 2) == 0) {

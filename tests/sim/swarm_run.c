@@ -200,7 +200,7 @@ void swarm_seed_apart(uint64_t seed, const struct swarm_limits *limits, struct s
     }
 }
 
-/* --- Shrinking --------------------------------------------------------------------------------- */
+/* --- Shrinking -------------------------------------------------------------------------------- */
 
 struct shrink {
     uint64_t seed;

@@ -2,7 +2,7 @@
 /* From a seed to its result. */
 #include "sim/swarm_internal.h"
 
-/* --- The store that histories begin with ------------------------------------------------------- */
+/* --- The store that histories begin with ------------------------------------------------------ */
 
 #define FIRST_MAX 64u
 
@@ -61,19 +61,13 @@ struct sim_image *swarm_first_image(const struct swarm_plan *plan)
     return first[first_count++].image;
 }
 
-/* --- A seed ------------------------------------------------------------------------------------ */
+/* --- A seed ----------------------------------------------------------------------------------- */
 
-void swarm_seed(uint64_t seed, const struct swarm_limits *limits, struct swarm_result *result)
+void swarm_begin_history(struct swarm *swarm)
 {
-    struct swarm *swarm = sim_need(calloc(1, sizeof *swarm));
     struct model_state *empty = NULL;
-    *result = (struct swarm_result){.violation = false};
-    swarm->seed = seed;
-    swarm->limits = *limits;
-    swarm->result = result;
-    swarm->random = sim_mix(seed, 1);
-    swarm->fault_random = sim_mix(seed, 2);
-    swarm_plan_draw(&swarm->plan, seed, limits);
+    swarm->random = sim_mix(swarm->seed, 1);
+    swarm->fault_random = sim_mix(swarm->seed, 2);
     swarm->quota = swarm->plan.transactions;
     swarm->cuts_left = swarm->plan.cuts;
     swarm->kills_left = swarm->plan.kills;
@@ -85,13 +79,29 @@ void swarm_seed(uint64_t seed, const struct swarm_limits *limits, struct swarm_r
     ledger_init(&swarm->ledger, &swarm->arena, empty);
     swarm->host_memory = swarm_memory_new();
     swarm_memory_use(swarm);
-    sim_lie(limits->lie ? "datasync" : NULL, limits->lie ? "/log/" : NULL);
-    swarm_history(swarm);
+    sim_lie(swarm->limits.lie ? "datasync" : NULL, swarm->limits.lie ? "/log/" : NULL);
+}
+
+void swarm_end_history(struct swarm *swarm)
+{
     sim_lie(NULL, NULL);
-    result->counters[SWARM_LOST_TAIL] += swarm->ledger.lost;
+    swarm->result->counters[SWARM_LOST_TAIL] += swarm->ledger.lost;
     swarm_memory_use(NULL);
-    (void)swarm_memory_free(swarm->host_memory);
+    (void)swarm_memory_free(swarm->host_memory); /* of looks that the oracle broke off */
     ledger_release(&swarm->ledger);
     model_arena_release(&swarm->arena);
+}
+
+void swarm_seed(uint64_t seed, const struct swarm_limits *limits, struct swarm_result *result)
+{
+    struct swarm *swarm = sim_need(calloc(1, sizeof *swarm));
+    *result = (struct swarm_result){.violation = false};
+    swarm->seed = seed;
+    swarm->limits = *limits;
+    swarm->result = result;
+    swarm_plan_draw(&swarm->plan, seed, limits);
+    swarm_begin_history(swarm);
+    swarm_history(swarm);
+    swarm_end_history(swarm);
     free(swarm);
 }

@@ -22,7 +22,7 @@ static enum tx_status collect(void *arg, const struct ktm_txn_info *info, struct
     return TX_OK;
 }
 
-/* --- What waits -------------------------------------------------------------------------------- */
+/* --- What waits ------------------------------------------------------------------------------- */
 
 static bool is_listed(const struct waiting *waiting, const struct ledger_txn *txn)
 {
@@ -86,7 +86,7 @@ static void settle_waiting(struct swarm *swarm, struct swarm_process *process)
     }
 }
 
-/* --- All is well ------------------------------------------------------------------------------- */
+/* --- All is well ------------------------------------------------------------------------------ */
 
 static void look(struct swarm *swarm, struct swarm_process *process)
 {

@@ -8,7 +8,7 @@
 
 #define OPERATIONS_MAX 6u
 
-static void promise(struct swarm *swarm, const struct ledger_txn *txn, unsigned kind)
+void swarm_promise(struct swarm *swarm, const struct ledger_txn *txn, unsigned kind)
 {
     char text[LEDGER_TEXT_SIZE];
     if (!ledger_promise(&swarm->ledger, txn, kind, text)) {
@@ -16,7 +16,7 @@ static void promise(struct swarm *swarm, const struct ledger_txn *txn, unsigned 
     }
 }
 
-/* --- The end of a transaction ------------------------------------------------------------------ */
+/* --- The end of a transaction ----------------------------------------------------------------- */
 
 static bool changes_something(const struct ledger_txn *txn)
 {
@@ -29,18 +29,20 @@ static bool changes_something(const struct ledger_txn *txn)
     return false;
 }
 
-static void conflicted(struct swarm *swarm, const struct ledger_txn *txn,
+void swarm_conflicted(struct swarm *swarm, const struct ledger_txn *txn,
                        const struct tx_error *err)
 {
     swarm_count(swarm, SWARM_CONFLICTS);
     /* Keys that a killed one announced in vain are false alarms (src/ktm/README.md, 13). */
     bool killed = swarm->result->counters[SWARM_KILL] > 0;
-    if (!killed && !swarm->hurt && !ledger_has_rivals(&swarm->ledger, txn)) {
+    /* What a detached one had found, recovery may have built anew. */
+    bool survivor = txn->id.epoch < swarm->ledger.epoch;
+    if (!killed && !survivor && !swarm->hurt && !ledger_has_rivals(&swarm->ledger, txn)) {
         swarm_wrong(swarm, "conflict with nobody: %s", err->text);
     }
 }
 
-static void commit(struct swarm_work *work)
+void swarm_commit(struct swarm_work *work)
 {
     struct swarm *swarm = work->swarm;
     struct ledger_txn *txn = work->model;
@@ -53,7 +55,7 @@ static void commit(struct swarm_work *work)
     if (status == TX_OK || status == TX_EPENDING) {
         txn->told = LEDGER_COMMITTED;
         if (lsn != 0) {
-            promise(swarm, txn, KTM_COMMIT);
+            swarm_promise(swarm, txn, KTM_COMMIT);
         } else if (changes_something(txn)) {
             swarm_wrong(swarm, "a commit with changes wrote nothing");
         }
@@ -65,7 +67,7 @@ static void commit(struct swarm_work *work)
         txn->told = LEDGER_ABORTED;
     }
     if (status == TX_ECONFLICT) {
-        conflicted(swarm, txn, &work->err);
+        swarm_conflicted(swarm, txn, &work->err);
     } else {
         swarm_expect(swarm, status, "commit", &work->err);
     }
@@ -81,19 +83,19 @@ static void prepare(struct swarm_work *work)
               txn->id.epoch, txn->id.sequence, tx_status_name(status));
     if (status == TX_OK) {
         txn->told = LEDGER_PREPARED;
-        promise(swarm, txn, KTM_PREPARE);
+        swarm_promise(swarm, txn, KTM_PREPARE);
         swarm_count(swarm, SWARM_PREPARED);
     } else {
         txn->told = status == TX_EOUTCOME ? LEDGER_UNKNOWN : LEDGER_ABORTED;
     }
     if (status == TX_ECONFLICT) {
-        conflicted(swarm, txn, &work->err);
+        swarm_conflicted(swarm, txn, &work->err);
     } else {
         swarm_expect(swarm, status, "prepare", &work->err);
     }
 }
 
-static void roll_back(struct swarm_work *work)
+void swarm_roll_back(struct swarm_work *work)
 {
     work->model->told = LEDGER_ABORTED;
     ktm_rollback(work->txn);
@@ -112,7 +114,7 @@ static void forget_looks(struct ledger_txn *txn)
     txn->op_count = kept;
 }
 
-static void detach(struct swarm_work *work)
+void swarm_detach(struct swarm_work *work)
 {
     struct swarm *swarm = work->swarm;
     forget_looks(work->model);
@@ -126,7 +128,7 @@ static void detach(struct swarm_work *work)
         return;
     }
     work->model->unsure = true; /* what was saved is removed by rolling back, if that works */
-    roll_back(work);
+    swarm_roll_back(work);
     swarm_expect(swarm, status, "detach", &work->err);
 }
 
@@ -137,15 +139,15 @@ static void finish(struct swarm_work *work)
     if (writes && swarm_chance(work->swarm, plan->prepare)) {
         prepare(work);
     } else if (writes && swarm_chance(work->swarm, plan->detach)) {
-        detach(work);
+        swarm_detach(work);
     } else if (swarm_draw(work->swarm, 10) == 0) {
-        roll_back(work);
+        swarm_roll_back(work);
     } else {
-        commit(work);
+        swarm_commit(work);
     }
 }
 
-/* --- A transaction ----------------------------------------------------------------------------- */
+/* --- A transaction ---------------------------------------------------------------------------- */
 
 static bool use_savepoint(struct swarm_work *work)
 {
@@ -188,7 +190,7 @@ void swarm_epoch(struct swarm_process *process)
 }
 
 /* False when it cannot begin. */
-static bool begin(struct swarm_work *work)
+bool swarm_begin(struct swarm_work *work)
 {
     struct swarm *swarm = work->swarm;
     char text[LEDGER_TEXT_SIZE];
@@ -227,7 +229,7 @@ static bool begin(struct swarm_work *work)
 static void new_transaction(struct swarm *swarm, struct swarm_process *process)
 {
     struct swarm_work work = {.swarm = swarm, .process = process};
-    if (!begin(&work)) {
+    if (!swarm_begin(&work)) {
         return;
     }
     bool going = !swarm_chance(swarm, swarm->plan.look_all) || swarm_look_all(&work);
@@ -238,102 +240,8 @@ static void new_transaction(struct swarm *swarm, struct swarm_process *process)
     if (going) {
         finish(&work);
     } else {
-        roll_back(&work);
+        swarm_roll_back(&work);
     }
-}
-
-/* --- What waits -------------------------------------------------------------------------------- */
-
-/* One of those that were told so, drawn. */
-static struct ledger_txn *draw_waiting(struct swarm *swarm, enum ledger_told told)
-{
-    struct ledger_txn *chosen = NULL;
-    unsigned count = 0;
-    for (struct ledger_txn *txn = swarm->ledger.txns; txn != NULL; txn = txn->next) {
-        if (txn->told == told && !txn->deciding && swarm_draw(swarm, ++count) == 0) {
-            chosen = txn;
-        }
-    }
-    return chosen;
-}
-
-static void missing(struct swarm *swarm, struct ledger_txn *txn, const struct tx_error *err)
-{
-    if (!txn->unsure) {
-        swarm_wrong(swarm, "transaction %" PRIu64 "-%" PRIu64 " is gone: %s", txn->id.epoch,
-                    txn->id.sequence, err->text);
-    }
-    txn->told = LEDGER_UNKNOWN;
-}
-
-void swarm_decide(struct swarm *swarm, struct swarm_process *process, struct ledger_txn *txn)
-{
-    struct tx_error err = {0};
-    struct ktm *tm = txstore_ktm(process->store);
-    bool commits = swarm_draw(swarm, 3) != 0;
-    txn->deciding = true;
-    txn->owner = process->number;
-    enum tx_status status = commits ? ktm_commit_prepared(tm, &txn->id, NULL, &err)
-                                    : ktm_rollback_prepared(tm, &txn->id, &err);
-    swarm_say(swarm, "p%u: %s %" PRIu64 "-%" PRIu64 ": %s %s", process->number,
-              commits ? "commit prepared" : "roll back prepared", txn->id.epoch, txn->id.sequence,
-              tx_status_name(status), status != TX_OK ? err.text : "");
-    txn->deciding = false;
-    if (status == TX_OK || status == TX_EPENDING) {
-        promise(swarm, txn, KTM_DECIDE);
-        txn->told = commits ? LEDGER_COMMITTED : LEDGER_ABORTED;
-    } else if (status == TX_EOUTCOME) {
-        txn->unsure = true;
-    } else if (status == TX_ENOTFOUND || status == TX_EMISUSE) {
-        missing(swarm, txn, &err);
-        return;
-    }
-    if (status != TX_EBUSY) {
-        swarm_expect(swarm, status, "decide", &err);
-    }
-}
-
-static void end_attached(struct swarm_work *work)
-{
-    bool was_unsure = work->model->unsure;
-    work->model->unsure = true; /* what was saved may stay when its removal fails */
-    if (swarm_draw(work->swarm, 4) == 0) {
-        roll_back(work);
-        return;
-    }
-    if (swarm_draw(work->swarm, 4) == 0) {
-        detach(work);
-    } else {
-        commit(work);
-    }
-    work->model->unsure = work->model->told == LEDGER_DETACHED ? was_unsure : true;
-}
-
-void swarm_attach(struct swarm *swarm, struct swarm_process *process, struct ledger_txn *txn)
-{
-    struct swarm_work work = {.swarm = swarm, .process = process, .model = txn};
-    struct ktm *tm = txstore_ktm(process->store);
-    txn->deciding = true;
-    txn->owner = process->number;
-    bool discards = swarm_draw(swarm, 5) == 0;
-    enum tx_status status = discards ? ktm_discard(tm, &txn->id, &work.err)
-                                     : ktm_attach(tm, &txn->id, &work.txn, &work.err);
-    swarm_say(swarm, "p%u: %s %" PRIu64 "-%" PRIu64 ": %s %s", process->number,
-              discards ? "discard" : "attach", txn->id.epoch, txn->id.sequence,
-              tx_status_name(status), status != TX_OK ? work.err.text : "");
-    if (status == TX_OK && discards) {
-        txn->told = LEDGER_ABORTED;
-    } else if (status == TX_OK) {
-        end_attached(&work);
-    } else if (status == TX_ENOTFOUND || status == TX_EMISUSE) {
-        missing(swarm, txn, &work.err);
-    } else if (status == TX_ECONFLICT) {
-        conflicted(swarm, txn, &work.err);
-    } else {
-        txn->unsure = true;
-        swarm_expect(swarm, status, "attach", &work.err);
-    }
-    txn->deciding = false;
 }
 
 static void checkpoint(struct swarm *swarm, struct swarm_process *process)
@@ -349,13 +257,20 @@ static void checkpoint(struct swarm *swarm, struct swarm_process *process)
 
 void swarm_transact(struct swarm *swarm, struct swarm_process *process)
 {
-    struct ledger_txn *txn = NULL;
+    struct ledger_txn *prepared = NULL;
+    struct ledger_txn *detached = NULL;
+    if (swarm_draw(swarm, 4) == 0) {
+        prepared = swarm_draw_waiting(swarm, LEDGER_PREPARED);
+    }
+    if (swarm_draw(swarm, 4) == 0) {
+        detached = swarm_draw_waiting(swarm, LEDGER_DETACHED);
+    }
     if (swarm_chance(swarm, swarm->plan.checkpoint)) {
         checkpoint(swarm, process);
-    } else if (swarm_draw(swarm, 4) == 0 && (txn = draw_waiting(swarm, LEDGER_PREPARED)) != NULL) {
-        swarm_decide(swarm, process, txn);
-    } else if (swarm_draw(swarm, 4) == 0 && (txn = draw_waiting(swarm, LEDGER_DETACHED)) != NULL) {
-        swarm_attach(swarm, process, txn);
+    } else if (prepared != NULL) {
+        swarm_decide(swarm, process, prepared);
+    } else if (detached != NULL) {
+        swarm_attach(swarm, process, detached);
     } else {
         new_transaction(swarm, process);
     }
@@ -363,7 +278,3 @@ void swarm_transact(struct swarm *swarm, struct swarm_process *process)
         process->reopen = true;
     }
 }
-
-bool swarm_begin(struct swarm_work *work) { return begin(work); }
-
-void swarm_commit(struct swarm_work *work) { commit(work); }

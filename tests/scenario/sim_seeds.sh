@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# txcrash sim: many histories without a violation, no kind of fault that never happened, the same
+# history again from the same seed, and a lie of the disk that must be found.
+# shellcheck source=tests/scenario/scenario_lib.sh
+. "${srcdir:-.}/tests/scenario/scenario_lib.sh" || exit 1
+txcrash=${builddir:-.}/txcrash
+sim() { "$txcrash" sim "$@"; }
+
+count=$(awk -v scale="${TXKIT_TEST_SCALE:-1}" \
+    'BEGIN { n = 100000 * scale; print n < 2000 ? 2000 : int(n) }')
+code 0 "$count histories without a violation" sim --count "$count"
+cp "$area/out" "$area/all"
+
+# Every line between "power cuts" and "changes between threads" counts something that must happen.
+never() { # the names of the totals that are 0
+    sed -n 's/^  \(.*[^ ]\) *  *0$/\1/p' "$1" | grep -v '^commits lost'
+}
+is "no kind of fault and of event that never happened" "$(never "$area/all")" ""
+same "and a count that is printed" grep -qE '^  power cuts +[1-9]' "$area/all"
+
+hash_of() { sed -n 's/^  trace hash[: ]*//p' "$area/out"; }
+code 0 "some of them again" sim --seeds 101-300 --jobs 1
+first=$(hash_of)
+code 0 "and again, in another order" sim --seeds 101-300 --jobs 3
+is "the same seeds are the same calls with the same answers" "$(hash_of)" "$first"
+code 0 "other seeds" sim --seeds 301-500
+same "are others" test "$(hash_of)" != "$first"
+
+for profile in weakest ext4 xfs btrfs; do
+    code 0 "on a disk like $profile" sim --count 200 --profile $profile
+done
+code 0 "a history of one process and one thread, told" sim --seed 5 --processes 1 --threads 1
+has "says what happened" "$area/out" "the machine is switched on"
+has "call by call" "$area/out" "pwritev /r/.txkit/log/"
+
+# The canary: who does not find this finds nothing.
+code 1 "syncs of the log that do nothing are found" sim --count 60 --lie
+has "as what they are" "$area/out" "is lost"
+again=$(sed -n 's/^  again: txcrash //p' "$area/out" | head -n 1)
+# shellcheck disable=SC2086
+code 1 "and the command that was printed shows it again" "$txcrash" $again --quiet
+
+code 0 "a report as JSON" sim --count 20 --quiet --json "$area/report.json"
+is "and nothing else" "$(cat "$area/out")" ""
+has "which says what it is" "$area/report.json" '"sim"'
+code 1 "nothing to do is no success" sim --seeds 5-4 --quiet
+code 2 "no such profile" sim --profile fat
+code 2 "no such fault" sim --without rain
+code 2 "a word too many" sim now
+finish
