@@ -119,6 +119,7 @@ static enum tx_status status_of_errno(int os_errno)
     case EOPNOTSUPP:
         return TX_ENOTSUP;
     case ENAMETOOLONG:
+    case EFBIG:
     case EMFILE:
     case ENFILE:
         return TX_ELIMIT;

@@ -133,7 +133,7 @@ static void verify_frame(struct verify *verify, const struct walk_step *step)
     if (step->frame->epoch > control->epoch) {
         report_segment(verify, step->segment->header.seq, step->offset, step->lsn,
                        scan_text(SCAN_CONTROL_STALE));
-    } else if (verify->clean && step->lsn >= control->end_lsn) {
+    } else if (verify->clean && step->lsn + step->size > control->end_lsn) {
         report_segment(verify, step->segment->header.seq, step->offset, step->lsn,
                        scan_text(SCAN_CLEAN_LONG));
     }

@@ -181,16 +181,23 @@ static size_t copy_block(struct edit *edit, struct edited *file)
     return target;
 }
 
-/* Names change at once, on the machine; contents at the end. */
+static bool is_in_store(const char *path)
+{
+    return strstr(path, "/.txkit/") != NULL;
+}
+
+/* Names change at once, on the machine; contents at the end. Nothing goes from the tree into the
+ * store or back: a file that is both would be written to as both. */
 static void change_name(struct edit *edit, unsigned index, bool removes)
 {
     const char *path = edit->disk->files[index].path;
     if (removes) {
         edit->io->ops->unlink(edit->io, TXIO_CWD, path);
-    } else {
-        unsigned other = fuzz_take8(edit->feed) % edit->disk->count;
-        edit->io->ops->rename(edit->io, TXIO_CWD, path, TXIO_CWD, edit->disk->files[other].path,
-                              TXIO_REPLACE);
+        return;
+    }
+    const char *other = edit->disk->files[fuzz_take8(edit->feed) % edit->disk->count].path;
+    if (is_in_store(path) == is_in_store(other)) {
+        edit->io->ops->rename(edit->io, TXIO_CWD, path, TXIO_CWD, other, TXIO_REPLACE);
     }
 }
 
@@ -222,6 +229,10 @@ static void edit_once(struct edit *edit)
     uint8_t op = fuzz_take8(edit->feed);
     unsigned index = fuzz_take8(edit->feed) % edit->disk->count;
     unsigned kind = op & 7;
+    if (getenv("FUZZ_TELL") != NULL) {
+        printf("# edit %u of %s (%zu bytes)%s\n", kind, edit->disk->files[index].path,
+               edit->disk->files[index].size, op & 0x80 ? ", sealed again" : "");
+    }
     if (kind == 4 || kind == 6) {
         change_name(edit, index, kind == 4);
         return;

@@ -127,6 +127,9 @@ static bool is_exact(uint32_t type, const struct txctl_bytes *bytes)
     if (txctl_reg_is_text_type(type)) {
         return txctl_reg_is_whole_text(bytes->data, bytes->size);
     }
+    if (type == TXREG_DWORD || type == TXREG_DWORD_BE || type == TXREG_QWORD) {
+        return bytes->size == (type == TXREG_QWORD ? 8 : 4); /* else shown as it is, in hex */
+    }
     return type != TXREG_MULTI_SZ && type != TXREG_LINK;
 }
 

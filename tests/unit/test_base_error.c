@@ -46,7 +46,7 @@ Test(base_error, os_errors_become_the_right_status)
         {EXDEV, TX_EXDEV},       {EROFS, TX_EREADONLY},     {ENOMEM, TX_ENOMEM},
         {EINVAL, TX_EINVAL},     {EOPNOTSUPP, TX_ENOTSUP},  {ENAMETOOLONG, TX_ELIMIT},
         {EMFILE, TX_ELIMIT},     {ENFILE, TX_ELIMIT},       {EIO, TX_EIO},
-        {EBADF, TX_EIO},
+        {EBADF, TX_EIO},         {EFBIG, TX_ELIMIT},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct tx_error err;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The vote: keys, room, volumes, what cannot be changed, durability of staged contents. */
 #include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include "base/buf.h"
 #include "fs_fixture.h"
@@ -232,4 +234,24 @@ Test(txfs_prepare, a_failed_sync_of_a_staged_content_aborts)
     fs_put(&f, txn, "a", "staged by its size");
     must(ktm_commit(txn, NULL, &f.err));
     cr_assert(file_is(f.root, "a", "staged by its size"));
+}
+
+/* A size that no file can have must be refused now: publishing could never be done, and nobody
+ * could open the store again. */
+Test(txfs_prepare, a_size_that_the_file_system_refuses_is_refused_before_the_commit)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    struct rlimit limit = {UINT64_C(4) << 30, UINT64_C(4) << 30};
+    make_file(f.root, "a", "before");
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    struct ktm_txn *txn = fs_begin(&f);
+    must(txfs_truncate(txn, "a", UINT64_C(5) << 30, &f.err));
+    cr_assert_eq(ktm_commit(txn, NULL, &f.err), TX_ELIMIT);
+    txn = fs_begin(&f);
+    must(txfs_truncate(txn, "a", UINT64_C(3) << 30, &f.err));
+    must(ktm_commit(txn, NULL, &f.err));
+    struct stat stat;
+    cr_assert_eq(fstatat(f.root, "a", &stat, 0), 0);
+    cr_assert_eq(stat.st_size, INT64_C(3) << 30);
 }
