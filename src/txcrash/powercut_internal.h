@@ -60,7 +60,7 @@ uint64_t powercut_below(uint64_t *state, uint64_t limit);
 struct image {
     unsigned char *bytes;
     uint64_t size;
-    uint64_t *used; /* a bit for each page that was ever written */
+    uint64_t *used; /* a bit for each page that ever held something but zeros */
 };
 void image_init(struct image *image, uint64_t size);
 void image_copy(struct image *image, const struct image *from);
@@ -138,12 +138,14 @@ struct lab {
     char *fuse;    /* where the recorded disk and the file of acknowledgements appear */
     char *ack;     /* $TXCRASH_ACK while the program runs */
     char *private; /* files of this process: disk, log, {acks} */
+    char *boot_id; /* what this process shows as the number of the system's start */
     uint64_t seed; /* this process's own */
 };
 /* Run `work` inside a new laboratory and answer its exit code; everything that it left behind
  * (processes, mounts, loop devices, files) is gone afterwards, and also after a signal. */
 int lab_run(const struct powercut_options *options, int (*work)(struct lab *lab));
 void lab_split(struct lab *lab, unsigned number); /* in a child: mounts and files of its own */
+void lab_reboot(const struct lab *lab);             /* from here on the system has started anew */
 void lab_mount(const char *what, const char *where, const char *type, const char *options);
 
 /* powercut_spawn.c: run a command to its end, alone in a process group that is killed then. */
@@ -258,9 +260,12 @@ void judge_disk(const struct lab *lab, const char *disk_path, const char *acks_p
 /* powercut_shrink.c: give back lost writes while the verdict stays. */
 void shrink_state(struct judge *judge, struct state *state, struct verdict *verdict);
 
-/* powercut_export.c: answers the directory, or NULL when enough are exported already. */
+/* powercut_export.c: answers the directory, or NULL when enough are exported already, or the same
+ * one. The workers share this. */
+#define EXPORTS_MAX 5u
 struct exports {
-    unsigned count; /* shared by all workers */
+    uint32_t tried;
+    uint64_t shrunk[EXPORTS_MAX]; /* hashes of what was exported; 0: free */
 };
 char *export_state(struct judge *judge, struct exports *exports, struct state *state,
                    struct verdict *verdict);

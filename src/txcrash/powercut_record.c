@@ -83,6 +83,7 @@ void record_program(struct lab *lab, const struct image *base, uint64_t fail_wri
     struct disk disk;
     struct image own;
     char *log_path = powercut_format("%s/log", lab->private);
+    lab_reboot(lab);
     image_copy(&own, base);
     disk_start(&disk, lab, &own, log_path, fail_write);
     mount_recorded(lab, &disk);
@@ -105,6 +106,7 @@ void record_recovery(struct lab *lab, const struct image *base, struct recording
     struct image own;
     struct spawned spawned;
     char *log_path = powercut_format("%s/inner-log", lab->private);
+    lab_reboot(lab);
     image_copy(&own, base);
     disk_start(&disk, lab, &own, log_path, 0);
     mount_recorded(lab, &disk);

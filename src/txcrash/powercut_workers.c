@@ -61,8 +61,8 @@ static void work(struct lab lab, const struct round *round, uint32_t *next, unsi
         do_state(&lab, &judge, round, state, output);
     }
     judge_release(&judge);
-    rmdir(lab.private);
     free(lab.private);
+    free(lab.boot_id);
     exit(0);
 }
 
