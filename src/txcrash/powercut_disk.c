@@ -2,6 +2,7 @@
 /* The recorded disk: its server in a process of its own, and a mount point where it is a file. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,15 @@
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57
 #endif
+
+/* The server must hold no mount of what it serves: if it were the last process to see the tested
+ * file system, the kernel would unmount that while the server ends, and wait for its answers. */
+static void leave_mounts(const struct lab *lab)
+{
+    if (unshare(CLONE_NEWNS) != 0 || umount2(lab->fuse, MNT_DETACH) != 0) {
+        powercut_die_errno("keep the server away from what it serves");
+    }
+}
 
 static void serve(int fuse_fd, struct image *image, const char *log_path, uint64_t fail_write)
 {
@@ -44,6 +54,7 @@ void disk_start(struct disk *disk, const struct lab *lab, const struct image *im
     disk->server = fork();
     if (disk->server == 0) {
         struct image own = *image; /* the fork made it a copy */
+        leave_mounts(lab);
         serve(fuse_fd, &own, log_path, fail_write);
     }
     if (disk->server < 0) {

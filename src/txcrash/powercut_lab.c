@@ -21,9 +21,10 @@
 
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
 
+/* A later round finds the folder of the round before, empty. */
 static void make_folder(const char *path)
 {
-    if (mkdir(path, 0755) != 0) {
+    if (mkdir(path, 0755) != 0 && errno != EEXIST) {
         powercut_die_errno("make %s", path);
     }
 }

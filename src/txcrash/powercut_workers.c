@@ -82,6 +82,11 @@ static void take_result(const struct round *round, const struct result *result,
     report_state(report, &one);
     report_count(report, result->inner ? "states of a cut recovery" : state_kind_names[state->kind],
                  1);
+    if (result->verdict == REPORT_UNJUDGED) {
+        char *why = powercut_format("unjudged: %s", result->message);
+        report_count(report, why, 1);
+        free(why);
+    }
     free(choice);
     free(again);
 }
