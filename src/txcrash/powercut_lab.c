@@ -79,6 +79,9 @@ static void fit_out(struct lab *lab)
     lab->ack = powercut_format("%s/fuse/ack", lab->work);
     lab->private = powercut_format("%s/main", lab->work);
     make_folder(lab->dir);
+    if (setenv("TXCRASH_DIR", lab->dir, 1) != 0) {
+        powercut_die_errno("set TXCRASH_DIR");
+    }
     make_folder(lab->fuse);
     make_folder(lab->private);
     own_boot(lab);

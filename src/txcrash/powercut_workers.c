@@ -91,10 +91,14 @@ static void take_result(const struct round *round, const struct result *result,
     free(again);
 }
 
+/* Those that can be looked at come first; the rest in the order of their states. */
 static int by_number(const void *a, const void *b)
 {
     const struct result *one = a;
     const struct result *other = b;
+    if (!one->image[0] != !other->image[0]) {
+        return one->image[0] ? -1 : 1;
+    }
     if (one->state != other->state) {
         return one->state < other->state ? -1 : 1;
     }

@@ -9,7 +9,8 @@
 . "${srcdir:?}/tests/powercut/powercut_lib.sh"
 versions=12
 states=${POWERCUT_STATES:-$(scaled 5000)}
-nested=${POWERCUT_NESTED:-$(awk -v scale="${TXKIT_TEST_SCALE:-1}" 'BEGIN { print int(12 * scale) }')}
+nested=${POWERCUT_NESTED:-$(awk -v scale="${TXKIT_TEST_SCALE:-1}" \
+    'BEGIN { print int(12 * scale) }')}
 here=$srcdir/tests/powercut
 updater=$builddir/examples/updater
 state_of=$builddir/tests/kill/state_of
