@@ -162,20 +162,22 @@ void spawn_shell(const struct lab *lab, const char *command, const char *acks,
 bool spawn_succeeded(const struct spawned *spawned);
 void spawn_explain(const struct spawned *spawned, char text[POWERCUT_TEXT]);
 
-/* powercut_disk.c: the recorded disk. `fail_write` counts from LOG_MARK_BEGIN on, 1 is the first;
- * 0: none fails. */
+/* powercut_disk.c: the recorded disk. */
+struct fault { /* fail the write number `write` (1: the first) after so many flushes; 0: none */
+    uint64_t flushes, write;
+};
 struct disk {
     pid_t server;
     char *path; /* of the one file that is the disk */
     char *mark;
 };
 void disk_start(struct disk *disk, const struct lab *lab, const struct image *image,
-                const char *log_path, uint64_t fail_write);
+                const char *log_path, struct fault fault);
 void disk_mark(const struct disk *disk, const char *word);
 void disk_stop(struct disk *disk, const struct lab *lab);
 
 /* powercut_fuse.c: serve until unmounted. */
-void fuse_serve(int fuse_fd, struct image *image, int log_fd, uint64_t fail_write);
+void fuse_serve(int fuse_fd, struct image *image, int log_fd, struct fault fault);
 
 /* powercut_chaos.c: somebody else who syncs now and then, as every real system has. */
 pid_t chaos_start(const struct lab *lab, unsigned per_second);
@@ -183,7 +185,7 @@ void chaos_stop(pid_t pid);
 void chaos_finish(const struct lab *lab); /* a last burst */
 
 /* powercut_record.c */
-void record_program(struct lab *lab, const struct image *base, uint64_t fail_write,
+void record_program(struct lab *lab, const struct image *base, struct fault fault,
                     struct recording *recording);
 void record_recovery(struct lab *lab, const struct image *base, struct recording *recording);
 

@@ -10,7 +10,7 @@ replace() { # FS HABIT
         --check "$habits check-replace {dir} {acks}" -- "$habits" replace '{dir}' "$2"
 }
 append() {
-    printf '%s\n' --fs "$1" --states "$(scaled 20)" --fsync-error 10 \
+    printf '%s\n' --fs "$1" --states "$(scaled 20)" --fsync-error 8 \
         --setup "$habits set-up {dir}" --check "$habits check-append {dir} {acks}" \
         -- "$habits" append '{dir}' "$2"
 }

@@ -97,7 +97,7 @@ static void record(struct lab *lab, struct history *history, struct recording *r
     char *log_path = powercut_format("%s/log", lab->private);
     uint64_t seed = lab->options->seed;
     image_init(&base, DISK_SIZE);
-    disk_start(&disk, lab, &base, log_path, 0);
+    disk_start(&disk, lab, &base, log_path, (struct fault){0, 0});
     int loop = loop_attach(disk.path, name, sizeof name);
     int device = loop < 0 ? -1 : open(name, O_RDWR | O_DIRECT | O_CLOEXEC);
     if (device < 0) {
