@@ -58,27 +58,28 @@ src/txcrash/report_page.inc: $(report_page)
 	done > $@.tmp && mv $@.tmp $@
 src/txcrash/txcrash-report_html.$(OBJEXT): src/txcrash/report_page.inc
 
-# Cutting the power; tests of its parts are linked with these too.
-powercut_sources = \
-	src/txcrash/powercut_chaos.c \
+# Cutting the power. The first part makes disks and states; its test is linked with it alone.
+powercut_core_sources = \
 	src/txcrash/powercut_choice.c \
-	src/txcrash/powercut_cmd.c \
 	src/txcrash/powercut_disk.c \
-	src/txcrash/powercut_export.c \
 	src/txcrash/powercut_fs.c \
 	src/txcrash/powercut_fuse.c \
 	src/txcrash/powercut_image.c \
-	src/txcrash/powercut_internal.h \
 	src/txcrash/powercut_judge.c \
 	src/txcrash/powercut_lab.c \
 	src/txcrash/powercut_log.c \
 	src/txcrash/powercut_loop.c \
-	src/txcrash/powercut_nested.c \
-	src/txcrash/powercut_options.c \
-	src/txcrash/powercut_record.c \
 	src/txcrash/powercut_seen.c \
-	src/txcrash/powercut_shrink.c \
 	src/txcrash/powercut_spawn.c \
 	src/txcrash/powercut_states.c \
 	src/txcrash/powercut_text.c \
+	src/txcrash/powercut_internal.h
+powercut_sources = $(powercut_core_sources) \
+	src/txcrash/powercut_chaos.c \
+	src/txcrash/powercut_cmd.c \
+	src/txcrash/powercut_export.c \
+	src/txcrash/powercut_nested.c \
+	src/txcrash/powercut_options.c \
+	src/txcrash/powercut_record.c \
+	src/txcrash/powercut_shrink.c \
 	src/txcrash/powercut_workers.c

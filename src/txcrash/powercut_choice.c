@@ -110,7 +110,11 @@ void state_describe(const struct recording *recording, const struct state *state
         snprintf(text, POWERCUT_TEXT, "nothing pending");
         return;
     }
-    if (torn == 0 && prefix == whole && whole < count) {
+    if (whole == count) {
+        snprintf(text, POWERCUT_TEXT, "all %zu pending writes kept%s", count, lying);
+        return;
+    }
+    if (torn == 0 && prefix == whole) {
         snprintf(text, POWERCUT_TEXT, "prefix: first %zu of %zu pending writes kept%s", whole,
                  count, lying);
         return;

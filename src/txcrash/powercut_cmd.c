@@ -135,26 +135,6 @@ static bool accepts_the_end(const struct lab *lab, struct recording *recording,
     return false;
 }
 
-/* Each with another write that fails; spread over what the program itself wrote. */
-static void judge_faults(struct lab *lab, const struct image *base, uint64_t writes,
-                         struct exports *exports, struct report *report)
-{
-    uint64_t random = lab->options->seed;
-    unsigned faults = writes ? lab->options->faults : 0;
-    for (unsigned i = 0; i < faults; i++) {
-        struct recording recording;
-        uint64_t number = 1 + (i * writes + powercut_below(&random, writes)) / faults;
-        char *name = powercut_format("write %" PRIu64 " failed: ", number);
-        lab->seed++;
-        record_program(lab, base, number, &recording);
-        report_count(report, "writes that failed",
-                     recording_count(&recording, LOG_FAULT, recording.count));
-        judge_recording(lab, &recording, name, FAULT_STATES, exports, report);
-        recording_release(&recording);
-        free(name);
-    }
-}
-
 static size_t program_end(const struct recording *recording)
 {
     size_t end = 0;
@@ -162,6 +142,48 @@ static size_t program_end(const struct recording *recording)
         end++;
     }
     return end;
+}
+
+/* The place of the program's write number `number`, from 0. */
+static struct fault fault_at(const struct recording *recording, uint64_t number)
+{
+    struct fault fault = {0, 0};
+    uint64_t left = number + 1;
+    for (size_t i = 0; left > 0; i++) {
+        if (recording->entries[i].kind == LOG_FLUSH) {
+            fault = (struct fault){fault.flushes + 1, 0};
+        } else if (recording->entries[i].kind == LOG_WRITE) {
+            fault.write++;
+            left--;
+        }
+    }
+    return fault;
+}
+
+/* Each with another write that fails, spread over what the program itself wrote. Every other time
+ * it is the first after a flush: file systems write the data of a file before what points there. */
+static void judge_faults(struct lab *lab, const struct image *base,
+                         const struct recording *whole, struct exports *exports,
+                         struct report *report)
+{
+    uint64_t random = lab->options->seed;
+    uint64_t writes = recording_count(whole, LOG_WRITE, program_end(whole));
+    unsigned faults = writes ? lab->options->faults : 0;
+    for (unsigned i = 0; i < faults; i++) {
+        struct recording recording;
+        struct fault fault =
+            fault_at(whole, (i * writes + powercut_below(&random, writes)) / faults);
+        fault.write = i % 2 == 0 ? 1 : fault.write;
+        char *name = powercut_format("write %" PRIu64 " after flush %" PRIu64 " failed: ",
+                                     fault.write, fault.flushes);
+        lab->seed++;
+        record_program(lab, base, fault, &recording);
+        report_count(report, "writes that failed",
+                     recording_count(&recording, LOG_FAULT, recording.count));
+        judge_recording(lab, &recording, name, FAULT_STATES, exports, report);
+        recording_release(&recording);
+        free(name);
+    }
 }
 
 static void note_all(struct report *report, const struct powercut_options *options)
@@ -199,11 +221,10 @@ static int run_in_lab(struct lab *lab)
     }
     note_all(report, options);
     make_base(lab, &base);
-    record_program(lab, &base, 0, &recording);
-    uint64_t writes = recording_count(&recording, LOG_WRITE, program_end(&recording));
+    record_program(lab, &base, (struct fault){0, 0}, &recording);
     if (accepts_the_end(lab, &recording, report)) {
         judge_recording(lab, &recording, "", options->states, exports, report);
-        judge_faults(lab, &base, writes, exports, report);
+        judge_faults(lab, &base, &recording, exports, report);
     }
     recording_release(&recording);
     image_release(&base);

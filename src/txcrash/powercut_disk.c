@@ -2,6 +2,7 @@
 /* The recorded disk: its server in a process of its own, and a mount point where it is a file. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,16 @@
 #define PR_SET_IO_FLUSHER 57
 #endif
 
-static void serve(int fuse_fd, struct image *image, const char *log_path, uint64_t fail_write)
+/* The server must hold no mount of what it serves: if it were the last process to see the tested
+ * file system, the kernel would unmount that while the server ends, and wait for its answers. */
+static void leave_mounts(const struct lab *lab)
+{
+    if (unshare(CLONE_NEWNS) != 0 || umount2(lab->fuse, MNT_DETACH) != 0) {
+        powercut_die_errno("keep the server away from what it serves");
+    }
+}
+
+static void serve(int fuse_fd, struct image *image, const char *log_path, struct fault fault)
 {
     int log_fd = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
     if (log_fd < 0) {
@@ -25,12 +35,12 @@ static void serve(int fuse_fd, struct image *image, const char *log_path, uint64
     /* Memory that we need must not wait for writes that only we can answer; a kernel that does
      * not know the call has none to spare us. */
     (void)prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
-    fuse_serve(fuse_fd, image, log_fd, fail_write);
+    fuse_serve(fuse_fd, image, log_fd, fault);
     exit(close(log_fd) == 0 ? 0 : 1);
 }
 
 void disk_start(struct disk *disk, const struct lab *lab, const struct image *image,
-                const char *log_path, uint64_t fail_write)
+                const char *log_path, struct fault fault)
 {
     int fuse_fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
     if (fuse_fd < 0) {
@@ -44,7 +54,8 @@ void disk_start(struct disk *disk, const struct lab *lab, const struct image *im
     disk->server = fork();
     if (disk->server == 0) {
         struct image own = *image; /* the fork made it a copy */
-        serve(fuse_fd, &own, log_path, fail_write);
+        leave_mounts(lab);
+        serve(fuse_fd, &own, log_path, fault);
     }
     if (disk->server < 0) {
         powercut_die_errno("start the recorded disk");

@@ -11,10 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <xxhash.h>
+
 #include "powercut_internal.h"
 #include "txcrash.h"
 
-#define EXPORTS_MAX 5u
+#define TRIED_MAX 20u /* to shrink takes longer than to judge */
 
 static void save_text(const char *folder, const char *name, const char *text)
 {
@@ -76,15 +78,38 @@ static char *make_numbered(const char *keep)
     }
 }
 
+/* Answers false when the same small violation was exported before, or there is no room. */
+static bool reserve(struct exports *exports, const struct recording *recording,
+                    const struct state *state)
+{
+    uint64_t key[] = {(uint64_t)(uintptr_t)recording->map, state->first, state->cut,
+                      state->tear_seed * (strchr(state->keep, KEEP_TORN) != NULL),
+                      XXH3_64bits(state->keep, strlen(state->keep))};
+    uint64_t hash = XXH3_64bits(key, sizeof key) | 1;
+    for (unsigned i = 0; i < EXPORTS_MAX; i++) {
+        uint64_t expected = 0;
+        if (__atomic_compare_exchange_n(&exports->shrunk[i], &expected, hash, false,
+                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+            return true;
+        }
+        if (expected == hash) {
+            return false;
+        }
+    }
+    return false;
+}
+
 char *export_state(struct judge *judge, struct exports *exports, struct state *state,
                    struct verdict *verdict)
 {
-    unsigned number = __atomic_fetch_add(&exports->count, 1, __ATOMIC_RELAXED);
-    if (number >= EXPORTS_MAX) {
+    if (__atomic_fetch_add(&exports->tried, 1, __ATOMIC_RELAXED) >= TRIED_MAX) {
         return NULL;
     }
     char choice[POWERCUT_TEXT];
     shrink_state(judge, state, verdict);
+    if (!reserve(exports, judge->recording, state)) {
+        return NULL;
+    }
     state_describe(judge->recording, state, choice);
     judge_place(judge, state); /* as it was before the check had it */
     char *folder = make_numbered(judge->lab->options->keep);

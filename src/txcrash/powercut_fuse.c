@@ -25,8 +25,8 @@ static const char *const node_names[NODE_END] = {
 struct server {
     int fd, log_fd;
     struct image *image;
-    uint64_t fail_write; /* the write to fail, counted since LOG_MARK_BEGIN */
-    uint64_t writes;
+    struct fault fault;
+    uint64_t flushes, writes; /* since LOG_MARK_BEGIN; since the last flush */
     bool begun;
     char *lines[NODE_END]; /* what was written to a file and not yet ended by a newline */
     size_t line_sizes[NODE_END];
@@ -133,7 +133,8 @@ static void do_write(struct server *server, const struct fuse_write_in *in)
     struct fuse_write_out out = {.size = in->size};
     if (server->head->nodeid != NODE_DISK) {
         take_lines(server, server->head->nodeid, bytes, in->size);
-    } else if (server->begun && ++server->writes == server->fail_write) {
+    } else if (server->begun && ++server->writes == server->fault.write &&
+               server->flushes == server->fault.flushes) {
         log_append(server->log_fd, LOG_FAULT, in->offset, bytes, in->size);
         answer(server, EIO, NULL, 0);
         return;
@@ -144,9 +145,11 @@ static void do_write(struct server *server, const struct fuse_write_in *in)
     answer(server, 0, &out, sizeof out);
 }
 
-static void do_sync(const struct server *server)
+static void do_sync(struct server *server)
 {
     if (server->head->nodeid == NODE_DISK) {
+        server->flushes += server->begun;
+        server->writes = 0;
         log_append(server->log_fd, LOG_FLUSH, 0, NULL, 0);
     }
     answer(server, 0, NULL, 0);
@@ -183,14 +186,14 @@ static void serve_one(struct server *server, const void *in)
     }
 }
 
-void fuse_serve(int fuse_fd, struct image *image, int log_fd, uint64_t fail_write)
+void fuse_serve(int fuse_fd, struct image *image, int log_fd, struct fault fault)
 {
     size_t room = TRANSFER_MAX + POWERCUT_PAGE;
     struct fuse_in_header *request = powercut_need(aligned_alloc(POWERCUT_PAGE, room));
     struct server server = {.fd = fuse_fd,
                             .log_fd = log_fd,
                             .image = image,
-                            .fail_write = fail_write,
+                            .fault = fault,
                             .head = request};
     for (;;) {
         ssize_t size = read(fuse_fd, request, room);

@@ -22,6 +22,19 @@ static bool is_used(const struct image *image, uint64_t page)
     return image->used[page / 64] >> (page % 64) & 1;
 }
 
+/* Pages of zeros are holes: mkfs.xfs alone writes 64 MB of them. */
+static void note_used(struct image *image, uint64_t offset, size_t size)
+{
+    for (uint64_t page = offset / POWERCUT_PAGE; page <= (offset + size - 1) / POWERCUT_PAGE;
+         page++) {
+        const unsigned char *bytes = image->bytes + page * POWERCUT_PAGE;
+        if (!is_used(image, page) &&
+            (bytes[0] != 0 || memcmp(bytes, bytes + 1, POWERCUT_PAGE - 1) != 0)) {
+            image->used[page / 64] |= (uint64_t)1 << (page % 64);
+        }
+    }
+}
+
 void image_init(struct image *image, uint64_t size)
 {
     image->size = size;
@@ -74,10 +87,7 @@ void image_write(struct image *image, uint64_t offset, const void *bytes, size_t
         return; /* no device has room there, so nothing was asked */
     }
     memcpy(image->bytes + offset, bytes, size);
-    for (uint64_t page = offset / POWERCUT_PAGE; page <= (offset + size - 1) / POWERCUT_PAGE;
-         page++) {
-        image->used[page / 64] |= (uint64_t)1 << (page % 64);
-    }
+    note_used(image, offset, size);
 }
 
 static void read_extent(struct image *image, int fd, off_t from, off_t to)
@@ -87,10 +97,7 @@ static void read_extent(struct image *image, int fd, off_t from, off_t to)
         if (count <= 0) {
             powercut_die_errno("read a disk image");
         }
-        for (off_t at = from; at < from + count; at += POWERCUT_PAGE) {
-            uint64_t page = (uint64_t)at / POWERCUT_PAGE;
-            image->used[page / 64] |= (uint64_t)1 << (page % 64);
-        }
+        note_used(image, (uint64_t)from, (size_t)count);
         from += count;
     }
 }

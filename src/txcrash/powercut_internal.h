@@ -60,7 +60,7 @@ uint64_t powercut_below(uint64_t *state, uint64_t limit);
 struct image {
     unsigned char *bytes;
     uint64_t size;
-    uint64_t *used; /* a bit for each page that was ever written */
+    uint64_t *used; /* a bit for each page that ever held something but zeros */
 };
 void image_init(struct image *image, uint64_t size);
 void image_copy(struct image *image, const struct image *from);
@@ -138,12 +138,14 @@ struct lab {
     char *fuse;    /* where the recorded disk and the file of acknowledgements appear */
     char *ack;     /* $TXCRASH_ACK while the program runs */
     char *private; /* files of this process: disk, log, {acks} */
+    char *boot_id; /* what this process shows as the number of the system's start */
     uint64_t seed; /* this process's own */
 };
 /* Run `work` inside a new laboratory and answer its exit code; everything that it left behind
  * (processes, mounts, loop devices, files) is gone afterwards, and also after a signal. */
 int lab_run(const struct powercut_options *options, int (*work)(struct lab *lab));
 void lab_split(struct lab *lab, unsigned number); /* in a child: mounts and files of its own */
+void lab_reboot(const struct lab *lab);             /* from here on the system has started anew */
 void lab_mount(const char *what, const char *where, const char *type, const char *options);
 
 /* powercut_spawn.c: run a command to its end, alone in a process group that is killed then. */
@@ -160,20 +162,22 @@ void spawn_shell(const struct lab *lab, const char *command, const char *acks,
 bool spawn_succeeded(const struct spawned *spawned);
 void spawn_explain(const struct spawned *spawned, char text[POWERCUT_TEXT]);
 
-/* powercut_disk.c: the recorded disk. `fail_write` counts from LOG_MARK_BEGIN on, 1 is the first;
- * 0: none fails. */
+/* powercut_disk.c: the recorded disk. */
+struct fault { /* fail the write number `write` (1: the first) after so many flushes; 0: none */
+    uint64_t flushes, write;
+};
 struct disk {
     pid_t server;
     char *path; /* of the one file that is the disk */
     char *mark;
 };
 void disk_start(struct disk *disk, const struct lab *lab, const struct image *image,
-                const char *log_path, uint64_t fail_write);
+                const char *log_path, struct fault fault);
 void disk_mark(const struct disk *disk, const char *word);
 void disk_stop(struct disk *disk, const struct lab *lab);
 
 /* powercut_fuse.c: serve until unmounted. */
-void fuse_serve(int fuse_fd, struct image *image, int log_fd, uint64_t fail_write);
+void fuse_serve(int fuse_fd, struct image *image, int log_fd, struct fault fault);
 
 /* powercut_chaos.c: somebody else who syncs now and then, as every real system has. */
 pid_t chaos_start(const struct lab *lab, unsigned per_second);
@@ -181,7 +185,7 @@ void chaos_stop(pid_t pid);
 void chaos_finish(const struct lab *lab); /* a last burst */
 
 /* powercut_record.c */
-void record_program(struct lab *lab, const struct image *base, uint64_t fail_write,
+void record_program(struct lab *lab, const struct image *base, struct fault fault,
                     struct recording *recording);
 void record_recovery(struct lab *lab, const struct image *base, struct recording *recording);
 
@@ -258,9 +262,12 @@ void judge_disk(const struct lab *lab, const char *disk_path, const char *acks_p
 /* powercut_shrink.c: give back lost writes while the verdict stays. */
 void shrink_state(struct judge *judge, struct state *state, struct verdict *verdict);
 
-/* powercut_export.c: answers the directory, or NULL when enough are exported already. */
+/* powercut_export.c: answers the directory, or NULL when enough are exported already, or the same
+ * one. The workers share this. */
+#define EXPORTS_MAX 5u
 struct exports {
-    unsigned count; /* shared by all workers */
+    uint32_t tried;
+    uint64_t shrunk[EXPORTS_MAX]; /* hashes of what was exported; 0: free */
 };
 char *export_state(struct judge *judge, struct exports *exports, struct state *state,
                    struct verdict *verdict);

@@ -107,6 +107,7 @@ void judge_disk(const struct lab *lab, const char *disk_path, const char *acks_p
 {
     const struct powercut_options *options = lab->options;
     *verdict = (struct verdict){.verdict = REPORT_FINE};
+    lab_reboot(lab);
     if (!check_file_system(lab, disk_path, verdict)) {
         return;
     }

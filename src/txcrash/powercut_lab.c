@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,9 +19,12 @@
 #include "powercut_internal.h"
 #include "txcrash.h"
 
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+
+/* A later round finds the folder of the round before, empty. */
 static void make_folder(const char *path)
 {
-    if (mkdir(path, 0755) != 0) {
+    if (mkdir(path, 0755) != 0 && errno != EEXIST) {
         powercut_die_errno("make %s", path);
     }
 }
@@ -40,6 +44,33 @@ static void own_mounts(void)
     }
 }
 
+/* After a power cut the machine starts anew, and programs may look at the number of that start:
+ * what they left in memory is gone. In the laboratory it is a file of ours. */
+void lab_reboot(const struct lab *lab)
+{
+    unsigned char id[16];
+    char text[2 * sizeof id + 6];
+    size_t used = 0;
+    if (getrandom(id, sizeof id, 0) != sizeof id) {
+        powercut_die_errno("draw a boot number");
+    }
+    for (size_t i = 0; i < sizeof id; i++) {
+        const char *dash = i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "";
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%02x", dash, id[i]);
+    }
+    text[used++] = '\n';
+    powercut_write_file(lab->boot_id, text, used);
+}
+
+static void own_boot(struct lab *lab)
+{
+    lab->boot_id = powercut_format("%s/boot_id", lab->private);
+    lab_reboot(lab);
+    if (mount(lab->boot_id, BOOT_ID, NULL, MS_BIND, NULL) != 0) {
+        powercut_die_errno("mount on %s", BOOT_ID);
+    }
+}
+
 static void fit_out(struct lab *lab)
 {
     lab_mount("txcrash", lab->work, "tmpfs", "mode=0755");
@@ -48,8 +79,12 @@ static void fit_out(struct lab *lab)
     lab->ack = powercut_format("%s/fuse/ack", lab->work);
     lab->private = powercut_format("%s/main", lab->work);
     make_folder(lab->dir);
+    if (setenv("TXCRASH_DIR", lab->dir, 1) != 0) {
+        powercut_die_errno("set TXCRASH_DIR");
+    }
     make_folder(lab->fuse);
     make_folder(lab->private);
+    own_boot(lab);
 }
 
 static void release(struct lab *lab)
@@ -58,6 +93,7 @@ static void release(struct lab *lab)
     free(lab->fuse);
     free(lab->ack);
     free(lab->private);
+    free(lab->boot_id);
 }
 
 static void adopt_orphans(void)
@@ -73,6 +109,7 @@ void lab_split(struct lab *lab, unsigned number)
     adopt_orphans();
     lab->private = powercut_format("%s/worker-%u", lab->work, number);
     make_folder(lab->private);
+    own_boot(lab);
     lab->seed += number + 1;
 }
 

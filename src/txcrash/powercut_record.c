@@ -77,22 +77,23 @@ static void finish(const struct lab *lab, struct disk *disk, struct image *base,
     unlink(log_path); /* it stays mapped */
 }
 
-void record_program(struct lab *lab, const struct image *base, uint64_t fail_write,
+void record_program(struct lab *lab, const struct image *base, struct fault fault,
                     struct recording *recording)
 {
     struct disk disk;
     struct image own;
     char *log_path = powercut_format("%s/log", lab->private);
+    lab_reboot(lab);
     image_copy(&own, base);
-    disk_start(&disk, lab, &own, log_path, fail_write);
+    disk_start(&disk, lab, &own, log_path, fault);
     mount_recorded(lab, &disk);
     disk_mark(&disk, LOG_MARK_BEGIN);
-    run_program(lab, fail_write > 0);
+    run_program(lab, fault.write > 0);
     disk_mark(&disk, LOG_MARK_ENDED);
     if (lab->options->chaos) {
         chaos_finish(lab);
     }
-    if (!write_back(lab) && fail_write == 0) {
+    if (!write_back(lab) && fault.write == 0) {
         powercut_die_errno("write back what the program wrote");
     }
     finish(lab, &disk, &own, log_path, recording);
@@ -105,8 +106,9 @@ void record_recovery(struct lab *lab, const struct image *base, struct recording
     struct image own;
     struct spawned spawned;
     char *log_path = powercut_format("%s/inner-log", lab->private);
+    lab_reboot(lab);
     image_copy(&own, base);
-    disk_start(&disk, lab, &own, log_path, 0);
+    disk_start(&disk, lab, &own, log_path, (struct fault){0, 0});
     mount_recorded(lab, &disk);
     disk_mark(&disk, LOG_MARK_BEGIN);
     /* Whether it succeeds has been judged before, on the same state. */

@@ -61,8 +61,8 @@ static void work(struct lab lab, const struct round *round, uint32_t *next, unsi
         do_state(&lab, &judge, round, state, output);
     }
     judge_release(&judge);
-    rmdir(lab.private);
     free(lab.private);
+    free(lab.boot_id);
     exit(0);
 }
 
@@ -82,14 +82,23 @@ static void take_result(const struct round *round, const struct result *result,
     report_state(report, &one);
     report_count(report, result->inner ? "states of a cut recovery" : state_kind_names[state->kind],
                  1);
+    if (result->verdict == REPORT_UNJUDGED) {
+        char *why = powercut_format("unjudged: %s", result->message);
+        report_count(report, why, 1);
+        free(why);
+    }
     free(choice);
     free(again);
 }
 
+/* Those that can be looked at come first; the rest in the order of their states. */
 static int by_number(const void *a, const void *b)
 {
     const struct result *one = a;
     const struct result *other = b;
+    if (!one->image[0] != !other->image[0]) {
+        return one->image[0] ? -1 : 1;
+    }
     if (one->state != other->state) {
         return one->state < other->state ? -1 : 1;
     }

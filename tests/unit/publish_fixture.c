@@ -9,6 +9,27 @@ static void nothing(struct layer *layer, struct layer_call *call)
     (void)call;
 }
 
+static uint64_t shift_of(struct txio *io)
+{
+    struct publish_fixture *f =
+        (struct publish_fixture *)(void *)((char *)io - offsetof(struct publish_fixture, system));
+    return f->device_shift;
+}
+
+static int shifted_stat(struct txio *io, int dir, const char *path, struct txio_stat *stat)
+{
+    int result = txio_posix()->ops->stat(txio_posix(), dir, path, stat);
+    stat->dev += result == 0 ? shift_of(io) : 0;
+    return result;
+}
+
+static int shifted_fstat(struct txio *io, int fd, struct txio_stat *stat)
+{
+    int result = txio_posix()->ops->fstat(txio_posix(), fd, stat);
+    stat->dev += result == 0 ? shift_of(io) : 0;
+    return result;
+}
+
 static void *shared_memory(size_t size)
 {
     size = (size + 4095) / 4096 * 4096;
@@ -75,7 +96,11 @@ void publish_fixture_init(struct publish_fixture *f, uint32_t history)
     struct txlog_settings settings = {.segment_size = 1 << 20};
     struct txlog_identity identity;
     *f = (struct publish_fixture){.temp = temp_dir_new(), .history = history};
-    layer_init(&f->layer, txio_posix());
+    f->system_ops = *txio_posix()->ops;
+    f->system_ops.stat = shifted_stat;
+    f->system_ops.fstat = shifted_fstat;
+    f->system.ops = &f->system_ops;
+    layer_init(&f->layer, &f->system);
     f->layer.before = nothing;
     f->layer.after = nothing;
     f->root = f->temp.fd;

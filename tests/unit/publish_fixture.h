@@ -27,6 +27,9 @@ struct publish_fixture {
     int store;
     uint32_t history;
     struct layer layer; /* over the system; its functions are the test's */
+    struct txio system; /* the system, with the device numbers of objects moved by device_shift */
+    struct txio_ops system_ops;
+    uint64_t device_shift;
     void *log_shared;
     void *tm_shared;
     struct txlog *log;

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+# Cutting the power: the laboratory tested on itself, programs with known habits, our own updater.
+check_PROGRAMS += tests/powercut/powercut_self tests/powercut/habits
+tests_powercut_powercut_self_SOURCES = tests/powercut/powercut_self.c $(powercut_core_sources)
+tests_powercut_powercut_self_LDADD = $(XXHASH_LIBS)
+TESTS += tests/powercut/powercut_self
+
+powercut_scripts = \
+	tests/powercut/powercut_habits.sh \
+	tests/powercut/powercut_readme.sh \
+	tests/powercut/powercut_usage.sh \
+	tests/powercut/updater_cuts.sh
+dist_check_SCRIPTS += $(powercut_scripts)
+TESTS += $(powercut_scripts)
+EXTRA_DIST += \
+	tests/powercut/README.md \
+	tests/powercut/install_versions.sh \
+	tests/powercut/make_versions.sh \
+	tests/powercut/powercut_lib.sh \
+	tests/powercut/version_check.sh
+
+# 5,000 states of each file system, and as many cuts of recoveries; an hour on a small machine.
+powercut-soak: all check-programs
+	$(AM_TESTS_ENVIRONMENT) POWERCUT_STATES=5000 POWERCUT_NESTED=100 \
+	  bash $(srcdir)/tests/powercut/updater_cuts.sh
+check-programs: $(check_PROGRAMS) $(noinst_PROGRAMS)
+.PHONY: powercut-soak check-programs
