@@ -197,6 +197,7 @@ tests_scenario_json_check_LDADD = $(JANSSON_LIBS)
 EXTRA_DIST += tests/scenario/scenario_lib.sh
 scenario_tests += \
 	tests/scenario/busy_store.sh \
+	tests/scenario/cli_kills.sh \
 	tests/scenario/conflicts_named.sh \
 	tests/scenario/corrupt_and_salvage.sh \
 	tests/scenario/detached_transactions.sh \
