@@ -140,11 +140,13 @@ static enum tx_status is_scrap(struct txfs_model *model, const struct txfs_goal 
 
 /* A further name of the goal's object that a crash left in the slot before it got its place. Made
  * once more, the object would keep it as a name too many. */
-static bool is_further_name(const struct txfs_goal *goal, const struct txio_stat *is)
+static bool is_further_name(const struct txfs_model *model, const struct txfs_goal *goal,
+                            const struct txio_stat *is)
 {
     const struct txfs_version *last = txfs_goal_last(goal);
-    return goal->node != NULL && goal->node->home != NULL && is->ino == goal->node->home_ino &&
-           !txfs_stat_is(is, &last->ref.step->entry.base);
+    return !TX_MUTANT(61) && goal->node != NULL && goal->node->home != NULL &&
+           is->ino == goal->node->home_ino &&
+           !txfs_is_object(model->fs, is, &last->ref.step->entry.base);
 }
 
 /* Choose a slot for the goal's object: <i>, or <i>r<n> when that holds something worth keeping.
@@ -163,7 +165,7 @@ static enum tx_status free_slot(struct txfs_model *model, const struct txfs_goal
             (void)snprintf(slot + size, TXFS_SLOT_PATH_SIZE - size, "r%u", n); /* fits */
         }
         TX_TRY(slot_stat(model, slot, &is, &there, err));
-        *ready = there && is_further_name(goal, &is);
+        *ready = there && is_further_name(model, goal, &is);
         if (!there || *ready) {
             return TX_OK;
         }
