@@ -99,9 +99,14 @@ Test(txfs_recover, killed_anywhere_in_a_commit_of_everything, .timeout = 300)
     kill_everywhere(NULL, pub_change_all);
 }
 
-static void link_only(struct publish_fixture *f, struct ktm_txn *txn)
+/* Further names of what the same commit makes or moves, and so puts in its place first. */
+static void link_all(struct publish_fixture *f, struct ktm_txn *txn)
 {
-    must(txfs_link(txn, "a", "further", &f->err));
+    must(txfs_put(txn, "made", "content", 7, NULL, &f->err));
+    pub_time(f, txn, "made");
+    must(txfs_link(txn, "made", "made-too", &f->err));
+    must(txfs_rename(txn, "a", "moved", 0, &f->err));
+    must(txfs_link(txn, "moved", "moved-too", &f->err));
 }
 
 /* One that a kill left in its slot must not stay there beside a second one. */
@@ -110,9 +115,9 @@ Test(txfs_recover, a_further_name_is_not_made_twice, .timeout = 60)
     char *before;
     char *after;
     struct outcome outcome = {.killed = true};
-    dump_both(NULL, link_only, &before, &after);
+    dump_both(NULL, link_all, &before, &after);
     for (uint64_t k = 1; outcome.killed; k++) {
-        outcome = kill_and_recover(NULL, link_only, k, before, after);
+        outcome = kill_and_recover(NULL, link_all, k, before, after);
     }
     cr_assert(outcome.is_new);
     free(before);
