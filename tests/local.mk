@@ -188,7 +188,29 @@ check_PROGRAMS += tests/soak/soak tests/soak/fill_disk
 tests_soak_fill_disk_LDADD = libtxkit.la
 scenario_tests += tests/scenario/full_disk.sh tests/scenario/main_job_kills.sh
 TESTS += tests/soak/soak
+tests_soak_soak_SOURCES = \
+	tests/soak/soak.c \
+	tests/soak/soak_bank.c \
+	tests/soak/soak_bank.h \
+	tests/soak/soak_harm.c \
+	tests/soak/soak_harm.h \
+	tests/soak/soak_numbers.c \
+	tests/soak/soak_numbers.h
 tests_soak_soak_LDADD = libtxkit.la
+
+# The long versions, one after the other; SOAK_SCALE 10 takes about an hour.
+SOAK_SCALE = 10
+SOAK_TESTS = tests/soak/soak tests/scenario/cli_kills.sh
+soak: all tests/soak/soak tests/kill/state_of
+	$(AM_TESTS_ENVIRONMENT) status=0; TXKIT_TEST_SCALE=$(SOAK_SCALE); export TXKIT_TEST_SCALE; \
+	for test in $(SOAK_TESTS); do \
+	  echo "# $$test, scale $(SOAK_SCALE)"; \
+	  case $$test in \
+	    *.sh) bash "$(srcdir)/$$test" || status=1 ;; \
+	    *) $$test || status=1 ;; \
+	  esac; \
+	done; exit $$status
+.PHONY: soak
 
 # The command: scripts that drive it, what they share, and two programs that help them.
 check_PROGRAMS += tests/scenario/json_check tests/scenario/hold_lock
