@@ -146,6 +146,15 @@ tests_unit_unit_ktm_SOURCES = \
 tests_unit_unit_ktm_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_unit_unit_ktm_LDADD = libtx_sim.la $(UNIT_KTM_LIBS) $(CRITERION_LIBS)
 
+# Parts of txcrash, which is no layer.
+unit_tests += tests/unit/unit_txcrash
+tests_unit_unit_txcrash_SOURCES = \
+	src/txcrash/kill_numbers.c \
+	src/txcrash/shell_words.c \
+	tests/unit/test_txcrash_words.c
+tests_unit_unit_txcrash_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+tests_unit_unit_txcrash_LDADD = $(CRITERION_LIBS)
+
 unit_tests += tests/unit/unit_store
 tests_unit_unit_store_SOURCES = \
 	tests/unit/store_fixture.c \
