@@ -110,6 +110,17 @@ sed -i 's/^mkdir/ln -sfn next "$TXCRASH_DIR\/now"; &/' updater
 code 1 "one that switches too early is convicted" kill_it --changing --dir switch \
     --check 'cat {dir}/now/a {dir}/now/b | tr "\n" " " | grep -xE "old old |new new "' -- sh updater
 
+# Threads, and a thread that is not the first becomes another program.
+threads=$builddir/tests/kill/four_threads
+mkdir four
+for i in 0 1 2 3; do cp old four/file$i; done
+each='for i in 0 1 2 3; do cmp -s {dir}/file$i old || cmp {dir}/file$i new || exit 1; done'
+code 0 "threads that replace files are acquitted" kill_it --dir four --check "$each" -- \
+    "$threads" '{dir}' cp new '{dir}/last'
+code 1 "and convicted when what comes after them writes in place" kill_it --changing --dir four \
+    --check "$each" -- "$threads" '{dir}' sh -c 'cp new {dir}/x && cp -f {dir}/x {dir}/file3 &&
+        echo new >{dir}/file3'
+
 acks='! grep -q done {acks} || cmp {dir}/a new'
 code 1 "an acknowledgement before the change convicts" kill_it --changing --dir template \
     --check "$acks" -- sh -c 'echo done >>"$TXCRASH_ACK"; cp new {dir}/tmp && mv {dir}/tmp {dir}/a'
