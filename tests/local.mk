@@ -207,10 +207,10 @@ tests_soak_soak_SOURCES = \
 	tests/soak/soak_numbers.h
 tests_soak_soak_LDADD = libtxkit.la
 
-# The long versions, one after the other; SOAK_SCALE 10 takes about an hour.
+# The long versions, one after the other.
 SOAK_SCALE = 10
-SOAK_TESTS = tests/soak/soak tests/scenario/cli_kills.sh
-soak: all tests/soak/soak tests/kill/state_of
+SOAK_TESTS = tests/soak/soak tests/scenario/cli_kills.sh tests/scenario/main_job_kills.sh
+soak: all tests/soak/soak
 	$(AM_TESTS_ENVIRONMENT) status=0; TXKIT_TEST_SCALE=$(SOAK_SCALE); export TXKIT_TEST_SCALE; \
 	for test in $(SOAK_TESTS); do \
 	  echo "# $$test, scale $(SOAK_SCALE)"; \

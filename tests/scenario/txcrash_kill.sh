@@ -153,7 +153,7 @@ code 1 "and convicted again by the command that was printed" \
     bash -c "${command/#txcrash/\"$txcrash\"}"
 
 code 0 "a setup is done in each copy" kill_it --changing --dir template \
-    --setup 'ln {dir}/a {dir}/twin' --check 'test {dir}/a -ef {dir}/twin' -- touch {dir}/b
+    --setup 'ln {dir}/a {dir}/twin' --check 'test {dir}/a -ef {dir}/twin' -- touch '{dir}/b'
 code 1 "one that fails" kill_it --dir template --setup 'echo no; exit 4' --check true -- true
 has "is named" "$area/err" "setup: exit code 4: no"
 is "and leaves nothing behind" "$(ls "$TMPDIR")" ""
