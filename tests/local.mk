@@ -146,6 +146,15 @@ tests_unit_unit_ktm_SOURCES = \
 tests_unit_unit_ktm_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_unit_unit_ktm_LDADD = libtx_sim.la $(UNIT_KTM_LIBS) $(CRITERION_LIBS)
 
+# Parts of txcrash, which is no layer.
+unit_tests += tests/unit/unit_txcrash
+tests_unit_unit_txcrash_SOURCES = \
+	src/txcrash/kill_numbers.c \
+	src/txcrash/shell_words.c \
+	tests/unit/test_txcrash_words.c
+tests_unit_unit_txcrash_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+tests_unit_unit_txcrash_LDADD = $(CRITERION_LIBS)
+
 unit_tests += tests/unit/unit_store
 tests_unit_unit_store_SOURCES = \
 	tests/unit/store_fixture.c \
@@ -188,7 +197,29 @@ check_PROGRAMS += tests/soak/soak tests/soak/fill_disk
 tests_soak_fill_disk_LDADD = libtxkit.la
 scenario_tests += tests/scenario/full_disk.sh tests/scenario/main_job_kills.sh
 TESTS += tests/soak/soak
+tests_soak_soak_SOURCES = \
+	tests/soak/soak.c \
+	tests/soak/soak_bank.c \
+	tests/soak/soak_bank.h \
+	tests/soak/soak_harm.c \
+	tests/soak/soak_harm.h \
+	tests/soak/soak_numbers.c \
+	tests/soak/soak_numbers.h
 tests_soak_soak_LDADD = libtxkit.la
+
+# The long versions, one after the other.
+SOAK_SCALE = 10
+SOAK_TESTS = tests/soak/soak tests/scenario/cli_kills.sh tests/scenario/main_job_kills.sh
+soak: all tests/soak/soak
+	$(AM_TESTS_ENVIRONMENT) status=0; TXKIT_TEST_SCALE=$(SOAK_SCALE); export TXKIT_TEST_SCALE; \
+	for test in $(SOAK_TESTS); do \
+	  echo "# $$test, scale $(SOAK_SCALE)"; \
+	  case $$test in \
+	    *.sh) bash "$(srcdir)/$$test" || status=1 ;; \
+	    *) $$test || status=1 ;; \
+	  esac; \
+	done; exit $$status
+.PHONY: soak
 
 # The command: scripts that drive it, what they share, and two programs that help them.
 check_PROGRAMS += tests/scenario/json_check tests/scenario/hold_lock
@@ -197,6 +228,7 @@ tests_scenario_json_check_LDADD = $(JANSSON_LIBS)
 EXTRA_DIST += tests/scenario/scenario_lib.sh
 scenario_tests += \
 	tests/scenario/busy_store.sh \
+	tests/scenario/cli_kills.sh \
 	tests/scenario/conflicts_named.sh \
 	tests/scenario/corrupt_and_salvage.sh \
 	tests/scenario/detached_transactions.sh \

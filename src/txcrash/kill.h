@@ -35,10 +35,10 @@ struct kill_plan {
     unsigned long sample, seed;
     unsigned long *numbers; /* NULL: every */
     size_t number_count;
-    bool changing, reuse;
+    bool changing, reuse, nested;
     unsigned jobs, timeout_s;
     const char *template_dir; /* absolute; NULL: start empty */
-    const char *recover, *check, *keep;
+    const char *setup, *recover, *check, *keep;
     char **command;
     char *area;                     /* directory of our own; job<N>/ below it */
     char untouched[KILL_LINE_SIZE]; /* what the check says first of an untouched copy */
@@ -52,6 +52,7 @@ struct kill_result {
     unsigned long number; /* of the call */
     bool killed;          /* false: it ended by itself before that call */
     bool convicted, copied, other_call;
+    unsigned nested;                  /* kills of the recovery */
     char said[KILL_LINE_SIZE];        /* first line of the check */
     char message[2 * KILL_LINE_SIZE]; /* why convicted */
     char history[KILL_HISTORY_SIZE];  /* runs on the same copy, this one last: "3,7-11" */
@@ -130,7 +131,7 @@ void kill_last_line(const char *path, char *line, size_t size);
 struct kill_copy {
     const struct kill_plan *plan;
     char *home, *dir, *acks, *errors;
-    char **argv, *recover, *check; /* with {dir} and {acks} filled in */
+    char **argv, *setup, *recover, *check; /* with {dir} and {acks} filled in */
 };
 
 void kill_copy_init(struct kill_copy *copy, const struct kill_plan *plan, unsigned job);

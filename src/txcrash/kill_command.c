@@ -25,6 +25,28 @@ static bool is_safe(const char *path)
                              "%+,-./:=@_")] == '\0';
 }
 
+/* The area goes however this process ends, but not when one of its workers does. */
+static char *area;
+static pid_t area_owner;
+
+static void remove_area(void)
+{
+    if (!area || getpid() != area_owner) {
+        return;
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        execlp("rm", "rm", "-rf", "--", area, (char *)NULL);
+        _exit(127);
+    }
+    int status = 0;
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0) {
+        fprintf(stderr, "txcrash kill: %s stays\n", area);
+    }
+    free(area);
+    area = NULL;
+}
+
 static bool make_area(struct kill_plan *plan)
 {
     const char *base = getenv("TMPDIR");
@@ -40,20 +62,12 @@ static bool make_area(struct kill_plan *plan)
     if (!mkdtemp(plan->area)) {
         kill_die(plan->area);
     }
+    area = plan->area;
+    area_owner = getpid();
+    if (atexit(remove_area) != 0) {
+        kill_die("memory");
+    }
     return true;
-}
-
-static void remove_area(const struct kill_plan *plan)
-{
-    pid_t pid = fork();
-    if (pid == 0) {
-        execlp("rm", "rm", "-rf", "--", plan->area, (char *)NULL);
-        _exit(127);
-    }
-    int status = 0;
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0) {
-        fprintf(stderr, "txcrash kill: %s stays\n", plan->area);
-    }
 }
 
 static pid_t start_worker(const struct kill_plan *plan, unsigned job, const int fds[2])
@@ -184,10 +198,9 @@ static int run(int argc, char **argv)
     }
     kill_catch_interrupts();
     int code = run_plan(&plan, &outputs);
-    remove_area(&plan);
+    remove_area();
     free(plan.numbers);
     free((int *)plan.seen);
-    free(plan.area);
     free((char *)plan.template_dir);
     free((char *)plan.keep);
     if (kill_interrupted()) {

@@ -98,6 +98,7 @@ void kill_copy_init(struct kill_copy *copy, const struct kill_plan *plan, unsign
     for (size_t i = 0; i < count; i++) {
         copy->argv[i] = fill_in(copy, plan->command[i]);
     }
+    copy->setup = plan->setup ? fill_in(copy, plan->setup) : NULL;
     copy->recover = plan->recover ? fill_in(copy, plan->recover) : NULL;
     copy->check = fill_in(copy, plan->check);
 }
@@ -109,12 +110,29 @@ void kill_copy_release(struct kill_copy *copy)
         free(copy->argv[i]);
     }
     free(copy->argv);
+    free(copy->setup);
     free(copy->recover);
     free(copy->check);
     free(copy->home);
     free(copy->dir);
     free(copy->acks);
     free(copy->errors);
+}
+
+/* What the user wants done to each copy; it has to work. */
+static void set_up(const struct kill_copy *copy)
+{
+    struct kill_answer answer;
+    char words[64];
+    if (!copy->setup) {
+        return;
+    }
+    kill_shell(copy->setup, copy->plan->timeout_s, &answer);
+    if (answer.status != 0 || answer.timed_out) {
+        kill_status_words(answer.status, answer.timed_out, words, sizeof words);
+        fprintf(stderr, "txcrash kill: setup: %s: %s\n", words, answer.last);
+        exit(1);
+    }
 }
 
 void kill_copy_renew(struct kill_copy *copy)
@@ -127,6 +145,7 @@ void kill_copy_renew(struct kill_copy *copy)
     } else if (mkdir(copy->dir, 0755) != 0) {
         kill_die(copy->dir);
     }
+    set_up(copy);
 }
 
 void kill_copy_forget_acks(struct kill_copy *copy)

@@ -22,7 +22,9 @@ void kill_print_usage(FILE *to)
           "  --dir TEMPLATE     the directory to copy; an empty one when not given\n"
           "  --reuse            use a copy again while the check says of it what it says of an\n"
           "                     untouched one\n"
+          "  --setup COMMAND    run in each fresh copy\n"
           "  --recover COMMAND  run after each kill, before the check; must succeed\n"
+          "  --nested           kill the recovery too, at each of its calls in turn\n"
           "  --jobs N           runs at the same time (default: processors)\n"
           "  --timeout SECONDS  for one run of anything (60)\n"
           "  --keep DIR         leave convicted copies there\n"
@@ -38,7 +40,9 @@ enum option_id {
     OPT_CHANGING,
     OPT_DIR,
     OPT_REUSE,
+    OPT_SETUP,
     OPT_RECOVER,
+    OPT_NESTED,
     OPT_CHECK,
     OPT_JOBS,
     OPT_TIMEOUT,
@@ -56,6 +60,8 @@ static const struct option options[] = {
     {"changing", no_argument, NULL, OPT_CHANGING},
     {"dir", required_argument, NULL, OPT_DIR},
     {"reuse", no_argument, NULL, OPT_REUSE},
+    {"setup", required_argument, NULL, OPT_SETUP},
+    {"nested", no_argument, NULL, OPT_NESTED},
     {"recover", required_argument, NULL, OPT_RECOVER},
     {"check", required_argument, NULL, OPT_CHECK},
     {"jobs", required_argument, NULL, OPT_JOBS},
@@ -133,8 +139,14 @@ static void take_text(struct kill_plan *plan, struct report_outputs *outputs, in
     case OPT_DIR:
         plan->template_dir = value;
         break;
+    case OPT_SETUP:
+        plan->setup = value;
+        break;
     case OPT_RECOVER:
         plan->recover = value;
+        break;
+    case OPT_NESTED:
+        plan->nested = true;
         break;
     case OPT_CHECK:
         plan->check = value;
@@ -182,6 +194,9 @@ static bool complete(struct kill_plan *plan)
 {
     if (!plan->check || *plan->check == '\0') {
         return wrong("--check COMMAND is missing: nothing would convict", NULL);
+    }
+    if (plan->nested && !plan->recover) {
+        return wrong("--nested wants --recover COMMAND, which it kills", NULL);
     }
     if (!plan->command[0]) {
         return wrong("no program after --", NULL);

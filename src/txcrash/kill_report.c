@@ -115,7 +115,9 @@ static char *reproduce(const struct kill_plan *plan, const char *history)
     fprintf(to, "txcrash kill --at %s", history);
     fputs(plan->changing ? " --changing" : "", to);
     print_option(to, "--dir", plan->template_dir);
+    print_option(to, "--setup", plan->setup);
     print_option(to, "--recover", plan->recover);
+    fputs(plan->nested ? " --nested" : "", to);
     print_option(to, "--check", plan->check);
     fputs(" --", to);
     for (size_t i = 0; plan->command[i]; i++) {
@@ -145,6 +147,9 @@ void kill_add_notes(const struct kill_plan *plan, struct report *report)
     }
     report_note(report, "command", command);
     report_note(report, "check", plan->check);
+    if (plan->setup) {
+        report_note(report, "setup", plan->setup);
+    }
     if (plan->recover) {
         report_note(report, "recover", plan->recover);
     }
@@ -222,10 +227,11 @@ static void count_answers(struct report *report, const struct kill_result *resul
 void kill_add_results(const struct kill_plan *plan, struct report *report,
                       struct kill_result *results, size_t count)
 {
-    uint64_t kills = 0, copies = 0, other = 0;
+    uint64_t kills = 0, nested = 0, copies = 0, other = 0;
     qsort(results, count, sizeof *results, by_number);
     for (size_t i = 0; i < count; i++) {
         kills += results[i].killed;
+        nested += results[i].nested;
         copies += results[i].copied;
         other += results[i].other_call;
         if (results[i].killed || results[i].convicted) {
@@ -234,6 +240,9 @@ void kill_add_results(const struct kill_plan *plan, struct report *report,
     }
     report_count(report, "calls", plan->seen_count);
     report_count(report, "kills", kills);
+    if (plan->nested) {
+        report_count(report, "kills of the recovery", nested);
+    }
     report_count(report, "copies", copies);
     report_count(report, "other call than first seen", other);
     count_answers(report, results, count);

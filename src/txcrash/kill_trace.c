@@ -141,9 +141,18 @@ static bool entered_call(pid_t id, struct kill_call *call)
     return false;
 }
 
+/* A thread that becomes another program takes the id of the first one; its own is free again. */
+static void on_exec(struct tree *tree, pid_t id)
+{
+    unsigned long former = (unsigned long)id;
+    if (ptrace(PTRACE_GETEVENTMSG, id, NULL, &former) == 0 && (pid_t)former != id) {
+        tree_remove(tree, (pid_t)former);
+    }
+}
+
 /* A thread stopped. Answers false when it is the moment to kill, else which signal to let through.
  */
-static bool on_stop(struct kill_run *run, pid_t id, int status, int *deliver)
+static bool on_stop(struct kill_run *run, struct tree *tree, pid_t id, int status, int *deliver)
 {
     struct kill_call call = {0};
     int signal = WSTOPSIG(status);
@@ -151,6 +160,7 @@ static bool on_stop(struct kill_run *run, pid_t id, int status, int *deliver)
     *deliver = 0;
     if (event == PTRACE_EVENT_EXEC) {
         run->started = true;
+        on_exec(tree, id);
     } else if (signal == (SIGTRAP | 0x80) || event == PTRACE_EVENT_SECCOMP) {
         if (run->started && entered_call(id, &call)) {
             run->entered++;
@@ -190,7 +200,7 @@ static bool step(struct kill_run *run, struct tree *tree)
     if (!tree_has(tree, id)) {
         tree_add(tree, id);
     }
-    if (on_stop(run, id, status, &deliver)) {
+    if (on_stop(run, tree, id, status, &deliver)) {
         resume(run, id, deliver);
         return false;
     }

@@ -58,10 +58,46 @@ static bool must(const struct kill_copy *copy, const char *what, const char *com
     return false;
 }
 
+/* Kill the recovery at its first call, start it again and kill it at its second, and so on, until
+ * one ends by itself. Each begins with what the one before has left. */
+static bool recover_killed(struct kill_copy *copy, struct kill_result *result)
+{
+    char *argv[] = {"/bin/sh", "-c", copy->recover, NULL};
+    struct kill_run run = {.argv = argv,
+                           .changing = copy->plan->changing,
+                           .timeout_s = copy->plan->timeout_s,
+                           .error_path = copy->errors};
+    char words[64], line[KILL_LINE_SIZE];
+    for (run.number = 1;; run.number++) {
+        kill_trace(&run);
+        if (!run.killed) {
+            break;
+        }
+        result->nested++;
+    }
+    if (run.status == 0 && !run.timed_out) {
+        return true;
+    }
+    kill_status_words(run.status, run.timed_out, words, sizeof words);
+    kill_last_line(copy->errors, line, sizeof line);
+    convict(copy, result, "recover, after it was killed", words, line);
+    return false;
+}
+
+static bool recover(struct kill_copy *copy, struct kill_result *result)
+{
+    struct kill_answer answer;
+    if (!copy->recover) {
+        return true;
+    }
+    return copy->plan->nested ? recover_killed(copy, result)
+                              : must(copy, "recover", copy->recover, &answer, result);
+}
+
 bool kill_judge(struct kill_copy *copy, struct kill_result *result)
 {
     struct kill_answer answer;
-    if (copy->recover && !must(copy, "recover", copy->recover, &answer, result)) {
+    if (!recover(copy, result)) {
         return false;
     }
     if (!must(copy, "check", copy->check, &answer, result)) {

@@ -138,10 +138,23 @@ static enum tx_status is_scrap(struct txfs_model *model, const struct txfs_goal 
     return TX_OK;
 }
 
-/* Choose a slot for the goal's object: <i>, or <i>r<n> when that holds something worth keeping. */
-static enum tx_status free_slot(struct txfs_model *model, const struct txfs_goal *goal,
-                                char slot[TXFS_SLOT_PATH_SIZE], struct tx_error *err)
+/* A further name of the goal's object that a crash left in the slot before it got its place. Made
+ * once more, the object would keep it as a name too many. */
+static bool is_further_name(const struct txfs_model *model, const struct txfs_goal *goal,
+                            const struct txio_stat *is)
 {
+    const struct txfs_version *last = txfs_goal_last(goal);
+    return !TX_MUTANT(63) && goal->node != NULL && goal->node->home != NULL &&
+           is->ino == goal->node->home_ino &&
+           !txfs_is_object(model->fs, is, &last->ref.step->entry.base);
+}
+
+/* Choose a slot for the goal's object: <i>, or <i>r<n> when that holds something worth keeping.
+ * *ready: it holds the object already. */
+static enum tx_status free_slot(struct txfs_model *model, const struct txfs_goal *goal,
+                                char slot[TXFS_SLOT_PATH_SIZE], bool *ready, struct tx_error *err)
+{
+    *ready = false;
     txfs_ref_slot(&txfs_goal_last(goal)->ref, slot);
     size_t size = strlen(slot);
     for (unsigned n = 0; n <= PLACE_RETRIES_MAX; n++) {
@@ -152,7 +165,8 @@ static enum tx_status free_slot(struct txfs_model *model, const struct txfs_goal
             (void)snprintf(slot + size, TXFS_SLOT_PATH_SIZE - size, "r%u", n); /* fits */
         }
         TX_TRY(slot_stat(model, slot, &is, &there, err));
-        if (!there) {
+        *ready = there && is_further_name(model, goal, &is);
+        if (!there || *ready) {
             return TX_OK;
         }
         TX_TRY(is_scrap(model, goal, slot, &is, &scrap, err));
@@ -195,6 +209,7 @@ static enum tx_status obtain(struct txfs_model *model, struct txfs_goal *goal,
 {
     struct txfs_cnode *node = goal->node;
     struct txfs_found found;
+    bool ready;
     TX_TRY(txfs_find(model, goal, node, &found, err));
     *got = true;
     if (found.found && found.movable && !found.in_root && !found.in_store &&
@@ -206,7 +221,10 @@ static enum tx_status obtain(struct txfs_model *model, struct txfs_goal *goal,
     if (!*got) {
         return TX_OK;
     }
-    TX_TRY(free_slot(model, goal, slot, err));
+    TX_TRY(free_slot(model, goal, slot, &ready, err));
+    if (ready) {
+        return TX_OK;
+    }
     if (found.found) {
         return fetch(model, &found, slot, err);
     }
@@ -261,7 +279,8 @@ static enum tx_status take_away(struct txfs_model *model, struct txfs_goal *goal
 {
     char slot[TXFS_SLOT_PATH_SIZE];
     enum txfs_placed placed;
-    TX_TRY(free_slot(model, goal, slot, err));
+    bool ready; /* never: the goal is that nothing stands there */
+    TX_TRY(free_slot(model, goal, slot, &ready, err));
     TX_TRY(txfs_take(&model->work, goal->path, slot, &placed, err));
     txfs_parents_drop(&model->work.parents);
     return placed == TXFS_PLACED_DISPLACED ? shelve(model, goal, owner, version, slot, err) : TX_OK;

@@ -181,7 +181,7 @@ static enum tx_status link_one(struct txfs_publish *publish, struct txfs_step *s
     slot_of(publish, step, slot);
     TX_TRY(txfs_parents_find(&work->parents, step->entry.target, &dir, &name, &result, err));
     if (result == 0) {
-        /* Crash here: a further name of the object, in the slot; recovery makes it again. */
+        /* Crash here: a further name of the object, in the slot; recovery gives it its place. */
         result = work->fs->io->ops->link(work->fs->io, dir, name, work->slots_dir, slot);
     }
     if (txfs_is_no_path(result)) {

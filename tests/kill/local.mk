@@ -4,6 +4,9 @@ noinst_PROGRAMS += tests/kill/state_of
 tests_kill_state_of_LDADD = libtxkit.la $(XXHASH_LIBS)
 tests_kill_state_of_LDFLAGS = $(AM_LDFLAGS) -static
 
+# A program of several threads, for the tests of txcrash kill.
+check_PROGRAMS += tests/kill/four_threads
+
 # Hostile and large reports, for the tests of their forms.
 check_PROGRAMS += tests/kill/report_sample
 tests_kill_report_sample_SOURCES = \

@@ -8,14 +8,16 @@
  * Names, types, modes, owners, modification times to the nanosecond, link targets, which names
  * share an inode, extended attributes and contents all count. The store itself does not.
  *
- *     state_of ROOT [NAME=STATE...]
+ *     state_of [--no-times] ROOT [NAME=STATE...]
  *
+ * --no-times leaves modification times out: two runs of one command differ in them.
  * With states given it prints the name of the one that it found (for the check of txcrash kill);
  * exit 1 with the whole line when it is none of them.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +33,7 @@
 struct sum {
     XXH3_state_t *tree;
     XXH3_state_t *registry;
+    bool times;
     unsigned long objects, keys, values;
     struct {
         dev_t dev;
@@ -131,8 +134,10 @@ static void sum_object(struct sum *sum, int dir, const char *directory, const ch
     add_number(sum->tree, stat.st_mode);
     add_number(sum->tree, stat.st_uid);
     add_number(sum->tree, stat.st_gid);
-    add_number(sum->tree, (unsigned long long)stat.st_mtim.tv_sec);
-    add_number(sum->tree, (unsigned long long)stat.st_mtim.tv_nsec);
+    if (sum->times) {
+        add_number(sum->tree, (unsigned long long)stat.st_mtim.tv_sec);
+        add_number(sum->tree, (unsigned long long)stat.st_mtim.tv_nsec);
+    }
     sum_attributes(sum, path);
     if (S_ISREG(stat.st_mode)) {
         add_number(sum->tree, (unsigned long long)stat.st_size);
@@ -250,9 +255,10 @@ static void print_sum(FILE *to, const char *title, XXH3_state_t *state)
 }
 
 /* The whole line. Ownership: free. */
-static char *sum_line(const char *root)
+static char *sum_line(const char *root, bool times)
 {
-    struct sum sum = {XXH3_createState(), XXH3_createState(), 0, 0, 0, NULL, 0};
+    struct sum sum = {
+        .tree = XXH3_createState(), .registry = XXH3_createState(), .times = times};
     struct tx_error err = {0};
     char *line = NULL;
     size_t size = 0;
@@ -295,14 +301,16 @@ static char *name_of(const char *line, char **states)
 
 int main(int argc, char **argv)
 {
-    if (argc < 2) {
-        fprintf(stderr, "usage: state_of ROOT [NAME=STATE...]\n");
+    bool times = argc < 2 || strcmp(argv[1], "--no-times") != 0;
+    char **rest = argv + (times ? 1 : 2);
+    if (argc < 2 || !*rest) {
+        fprintf(stderr, "usage: state_of [--no-times] ROOT [NAME=STATE...]\n");
         return 2;
     }
-    char *line = sum_line(argv[1]);
-    char *name = name_of(line, argv + 2);
+    char *line = sum_line(*rest, times);
+    char *name = name_of(line, rest + 1);
     puts(name ? name : line);
-    int code = argc == 2 || name ? 0 : 1;
+    int code = !rest[1] || name ? 0 : 1;
     free(name);
     free(line);
     return code;

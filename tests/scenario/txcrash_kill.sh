@@ -38,6 +38,7 @@ usage "no value" "a value is missing after '--check'" kill --check
 usage "no number" "--sample wants a number" kill --sample many --check true -- true
 usage "a list that is none" "--at wants a list" kill --at 3-1 --check true -- true
 usage "two choices" "is enough" kill --every --at 3 --check true -- true
+usage "nothing to nest" "--nested wants --recover" kill --nested --check true -- true
 usage "no template" "--dir $area/none: No such file" kill --dir "$area/none" --check true -- true
 code 2 "a TMPDIR that a shell would split" \
     env TMPDIR="$area/with blank" "$txcrash" kill --check true -- true
@@ -109,6 +110,17 @@ sed -i 's/^mkdir/ln -sfn next "$TXCRASH_DIR\/now"; &/' updater
 code 1 "one that switches too early is convicted" kill_it --changing --dir switch \
     --check 'cat {dir}/now/a {dir}/now/b | tr "\n" " " | grep -xE "old old |new new "' -- sh updater
 
+# Threads, and a thread that is not the first becomes another program.
+threads=$builddir/tests/kill/four_threads
+mkdir four
+for i in 0 1 2 3; do cp old four/file$i; done
+each='for i in 0 1 2 3; do cmp -s {dir}/file$i old || cmp {dir}/file$i new || exit 1; done'
+code 0 "threads that replace files are acquitted" kill_it --dir four --check "$each" -- \
+    "$threads" '{dir}' cp new '{dir}/last'
+code 1 "and convicted when what comes after them writes in place" kill_it --changing --dir four \
+    --check "$each" -- "$threads" '{dir}' sh -c 'cp new {dir}/x && cp -f {dir}/x {dir}/file3 &&
+        echo new >{dir}/file3'
+
 acks='! grep -q done {acks} || cmp {dir}/a new'
 code 1 "an acknowledgement before the change convicts" kill_it --changing --dir template \
     --check "$acks" -- sh -c 'echo done >>"$TXCRASH_ACK"; cp new {dir}/tmp && mv {dir}/tmp {dir}/a'
@@ -126,6 +138,25 @@ code 0 "one that the recovery plays back" kill_it --changing --dir template --ch
 code 1 "a recovery that fails" kill_it --changing --dir template --check true \
     --recover 'test ! -e {dir}/journal' -- sh -c "$journal"
 has "is the reason" "$area/out" "found: recover: exit code 1"
+
+code 0 "a recovery that is killed as well" kill_it --changing --nested --dir template \
+    --check "$one_file" --recover 'test ! -e {dir}/journal || mv {dir}/journal {dir}/a' -- \
+    sh -c "$journal"
+same "at each of its calls" test "$(total 'kills of the recovery')" -gt "$(total kills)"
+wrong='test ! -e {dir}/journal || { mv {dir}/journal {dir}/b; cp {dir}/b {dir}/a; }'
+code 0 "one that cannot be repeated is fine when nobody kills it" kill_it --changing \
+    --dir template --check "$one_file" --recover "$wrong" -- sh -c "$journal"
+code 1 "and convicted when it is killed" kill_it --changing --nested --dir template \
+    --check "$one_file" --recover "$wrong" -- sh -c "$journal"
+command=$(again)
+code 1 "and convicted again by the command that was printed" \
+    bash -c "${command/#txcrash/\"$txcrash\"}"
+
+code 0 "a setup is done in each copy" kill_it --changing --dir template \
+    --setup 'ln {dir}/a {dir}/twin' --check 'test {dir}/a -ef {dir}/twin' -- touch '{dir}/b'
+code 1 "one that fails" kill_it --dir template --setup 'echo no; exit 4' --check true -- true
+has "is named" "$area/err" "setup: exit code 4: no"
+is "and leaves nothing behind" "$(ls "$TMPDIR")" ""
 
 code 1 "a lock that stays behind is met by the next run" kill_it --changing --reuse --jobs 1 \
     --dir template --check "$one_file" -- \

@@ -3,19 +3,21 @@
  * Several processes on one store, killed at random.
  *
  * Writers commit transactions over files and registry; each transaction carries one number into
- * three files, a registry value and, every few turns, a counter that all writers share. Readers
- * take snapshots and compare. The parent kills one of them (SIGKILL) every 100 ms and starts it
- * again. What must hold:
+ * three files, a registry value and, every few turns, a counter that all writers share. Bankers
+ * move money between accounts, which are files and values. Readers take snapshots and compare. A
+ * recoverer opens the store, checkpoints and closes it, again and again. Every 100 ms the parent
+ * kills one of them (SIGKILL) and starts it again, or stops it (SIGSTOP) until the next kill of
+ * another is over: who is stopped holds what it holds, and must not be taken for dead. What must
+ * hold:
  *   1. nothing acknowledged is lost: a number read is never smaller than the last one acknowledged
  *      before the snapshot was taken;
  *   2. nothing unacknowledged appears in part: all places show one and the same number, and never
  *      one that was not attempted;
  *   3. no update of the shared counter is lost: it equals the number of acknowledged increments,
- *      plus at most those whose outcome died with their process.
+ *      plus at most those whose outcome died with their process;
+ *   4. no money is made or lost, in no snapshot.
  * The ledger is in memory that the parent shares with its children, so it survives them.
  */
-#include <errno.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -23,16 +25,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <txkit/txkit.h>
 
+#include "soak/soak_bank.h"
+#include "soak/soak_harm.h"
+#include "soak/soak_numbers.h"
+
 #define WRITERS 4
+#define BANKERS 2
 #define READERS 2
-#define MEMBERS (WRITERS + READERS)
-#define KILL_INTERVAL_MS 100
+#define RECOVERERS 1
+#define MEMBERS (WRITERS + BANKERS + READERS + RECOVERERS)
 #define SHARE_EVERY 4 /* transactions that also increment the shared counter */
 
 struct ledger {
@@ -43,7 +49,7 @@ struct ledger {
         _Atomic uint64_t shared_refused; /* of the attempted: answered as aborted */
         _Atomic uint64_t conflicts;
     } writers[WRITERS];
-    _Atomic uint64_t snapshots;
+    _Atomic uint64_t snapshots, transfers, recoveries;
     _Atomic uint64_t violations;
     _Atomic uint32_t stop;
 };
@@ -73,69 +79,6 @@ static void key_path(char *path, size_t size, unsigned writer)
     snprintf(path, size, "Soak\\w%u", writer);
 }
 
-static enum tx_status put_number(struct ktm_txn *txn, const char *path, uint64_t number,
-                                 struct tx_error *err)
-{
-    char text[4096];
-    /* Longer than a sector, so that a mixture inside the file would show. */
-    for (size_t at = 0; at < sizeof text; at += 16) {
-        snprintf(text + at, sizeof text - at, "%015llu", (unsigned long long)number);
-        text[at + 15] = '\n';
-    }
-    return txfs_put(txn, path, text, sizeof text, NULL, err);
-}
-
-/* 0 when the file does not exist; UINT64_MAX when its parts disagree. */
-static enum tx_status get_number(struct ktm_txn *txn, const char *path, uint64_t *number,
-                                 struct tx_error *err)
-{
-    struct txfs_file *file = NULL;
-    char text[4096];
-    size_t done = 0;
-    enum tx_status status = txfs_open(txn, path, TXFS_READ, 0, &file, err);
-    *number = 0;
-    if (status != TX_OK) {
-        return status == TX_ENOTFOUND ? TX_OK : status;
-    }
-    status = txfs_pread(file, text, sizeof text, 0, &done, err);
-    txfs_abandon(file);
-    if (status != TX_OK) {
-        return status;
-    }
-    *number = strtoull(text, NULL, 10);
-    for (size_t at = 16; at < done; at += 16) {
-        if (memcmp(text, text + at, 16) != 0) {
-            *number = UINT64_MAX;
-        }
-    }
-    if (done != sizeof text) {
-        *number = UINT64_MAX;
-    }
-    return TX_OK;
-}
-
-static enum tx_status get_value(struct ktm_txn *txn, const char *key, const char *name,
-                                uint64_t *number, struct tx_error *err)
-{
-    char *text = NULL;
-    enum tx_status status = txreg_get_string(txn, key, name, &text, err);
-    *number = 0;
-    if (status == TX_OK) {
-        *number = strtoull(text, NULL, 10);
-        free(text);
-    }
-    return status == TX_ENOTFOUND ? TX_OK : status;
-}
-
-static enum tx_status set_value(struct ktm_txn *txn, const char *key, const char *name,
-                                uint64_t number, struct tx_error *err)
-{
-    char text[32];
-    snprintf(text, sizeof text, "%llu", (unsigned long long)number);
-    enum tx_status status = txreg_create(txn, key, NULL, NULL, err);
-    return status == TX_OK ? txreg_set_string(txn, key, name, text, err) : status;
-}
-
 /* Read all places of one writer; they must agree. */
 static enum tx_status read_all(struct ktm_txn *txn, unsigned writer, uint64_t *number,
                                struct tx_error *err)
@@ -145,11 +88,11 @@ static enum tx_status read_all(struct ktm_txn *txn, unsigned writer, uint64_t *n
     enum tx_status status = TX_OK;
     for (unsigned file = 0; status == TX_OK && file < 3; file++) {
         file_path(path, sizeof path, writer, file);
-        status = get_number(txn, path, &found[file], err);
+        status = soak_get_number(txn, path, &found[file], err);
     }
     key_path(path, sizeof path, writer);
     if (status == TX_OK) {
-        status = get_value(txn, path, "N", &found[3], err);
+        status = soak_get_value(txn, path, "N", &found[3], err);
     }
     if (status != TX_OK) {
         return status;
@@ -183,17 +126,17 @@ static enum tx_status write_changes(struct ktm_txn *txn, unsigned writer, uint64
     enum tx_status status = txfs_mkdir_parents(txn, path, 0755, err);
     for (unsigned file = 0; status == TX_OK && file < 3; file++) {
         file_path(path, sizeof path, writer, file);
-        status = put_number(txn, path, number, err);
+        status = soak_put_number(txn, path, number, err);
     }
     key_path(path, sizeof path, writer);
     if (status == TX_OK) {
-        status = set_value(txn, path, "N", number, err);
+        status = soak_set_value(txn, path, "N", number, err);
     }
     if (status == TX_OK && share) {
-        status = get_value(txn, "Soak", "Shared", &shared, err);
+        status = soak_get_value(txn, "Soak", "Shared", &shared, err);
     }
     if (status == TX_OK && share) {
-        status = set_value(txn, "Soak", "Shared", shared + 1, err);
+        status = soak_set_value(txn, "Soak", "Shared", shared + 1, err);
     }
     return status;
 }
@@ -232,6 +175,35 @@ static enum tx_status write_once(struct txstore *store, unsigned writer, struct 
     return status == TX_ECONFLICT ? TX_OK : status;
 }
 
+/* All accounts of one snapshot. */
+static enum tx_status look_into_bank(struct ktm_txn *txn, const char *when, struct tx_error *err)
+{
+    uint64_t sum = 0;
+    enum tx_status status = soak_bank_sum(txn, &sum, err);
+    if (status == TX_OK && sum != SOAK_BANK_SUM) {
+        violation("%s: snapshot %llu, the accounts hold %llu, not %llu", when,
+                  (unsigned long long)ktm_txn_snapshot(txn), (unsigned long long)sum,
+                  (unsigned long long)SOAK_BANK_SUM);
+    }
+    return status;
+}
+
+static enum tx_status bank_once(struct txstore *store, struct tx_error *err)
+{
+    struct ktm_txn *txn = NULL;
+    enum tx_status status = txstore_begin(store, NULL, &txn, err);
+    if (status == TX_OK) {
+        status = soak_bank_transfer(txn, err);
+    }
+    if (status == TX_OK) {
+        status = ktm_commit(txn, NULL, err);
+        txn = NULL;
+        atomic_fetch_add(&ledger->transfers, status == TX_OK);
+    }
+    ktm_rollback(txn);
+    return status == TX_ECONFLICT ? TX_OK : status;
+}
+
 static enum tx_status read_once(struct txstore *store, unsigned turn, struct tx_error *err)
 {
     struct ktm_txn *txn = NULL;
@@ -249,22 +221,62 @@ static enum tx_status read_once(struct txstore *store, unsigned turn, struct tx_
             check_number(writer, number, acknowledged[writer], "read");
         }
     }
+    if (status == TX_OK) {
+        status = look_into_bank(txn, "read", err);
+    }
     ktm_rollback(txn);
     atomic_fetch_add(&ledger->snapshots, status == TX_OK);
     return status;
+}
+
+/* Opens and closes with every turn: when it is alone, it recovers and closes as the last. */
+static enum tx_status recover_once(struct tx_error *err)
+{
+    struct txstore *store = NULL;
+    struct ktm_txn *txn = NULL;
+    struct ktm_begin_options options = {.flags = KTM_READ_ONLY};
+    enum tx_status status = txstore_open(root, NULL, &store, err);
+    if (status != TX_OK) {
+        return status;
+    }
+    status = txstore_begin(store, &options, &txn, err);
+    if (status == TX_OK) {
+        status = look_into_bank(txn, "opened", err);
+        ktm_rollback(txn);
+    }
+    if (status == TX_OK) {
+        status = txstore_checkpoint(store, err);
+    }
+    enum tx_status closed = txstore_close(store, status == TX_OK ? err : NULL);
+    atomic_fetch_add(&ledger->recoveries, status == TX_OK);
+    return status == TX_OK ? closed : status;
+}
+
+static enum tx_status turn_of(unsigned index, struct txstore *store, unsigned turn,
+                              struct tx_error *err)
+{
+    if (index < WRITERS) {
+        return write_once(store, index, err);
+    }
+    if (index < WRITERS + BANKERS) {
+        return bank_once(store, err);
+    }
+    return store ? read_once(store, turn, err) : recover_once(err);
 }
 
 static _Noreturn void member(unsigned index)
 {
     struct tx_error err = {0};
     struct txstore *store = NULL;
-    enum tx_status status = txstore_open(root, NULL, &store, &err);
+    bool recoverer = index >= MEMBERS - RECOVERERS;
+    enum tx_status status = recoverer ? TX_OK : txstore_open(root, NULL, &store, &err);
+    srandom((unsigned)getpid());
     for (unsigned turn = 0; status == TX_OK && !atomic_load(&ledger->stop); turn++) {
-        status = index < WRITERS ? write_once(store, index, &err) : read_once(store, turn, &err);
+        status = turn_of(index, store, turn, &err);
     }
     if (status != TX_OK) {
         violation("member %u: %s", index, err.text);
-    } else if (txstore_close(store, &err) != TX_OK) {
+    } else if (store && txstore_close(store, &err) != TX_OK) {
         violation("member %u: %s", index, err.text);
     }
     _exit(0);
@@ -279,42 +291,14 @@ static pid_t start(unsigned index)
     return pid;
 }
 
-static double seconds(void)
+static bool goes_on(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return atomic_load(&ledger->violations) == 0;
 }
 
-static void reap(pid_t pid)
+static void stop_members(void)
 {
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
-    }
-}
-
-static unsigned long run_members(double duration, unsigned seed)
-{
-    pid_t pids[MEMBERS];
-    unsigned long kills = 0;
-    double end = seconds() + duration;
-    srandom(seed);
-    for (unsigned i = 0; i < MEMBERS; i++) {
-        pids[i] = start(i);
-    }
-    while (seconds() < end && atomic_load(&ledger->violations) == 0) {
-        struct timespec pause = {0, KILL_INTERVAL_MS * 1000000l};
-        nanosleep(&pause, NULL); /* the interval of the experiment, not a wait for anything */
-        unsigned victim = (unsigned)random() % MEMBERS;
-        kill(pids[victim], SIGKILL);
-        reap(pids[victim]);
-        kills++;
-        pids[victim] = start(victim);
-    }
     atomic_store(&ledger->stop, 1);
-    for (unsigned i = 0; i < MEMBERS; i++) {
-        reap(pids[i]);
-    }
-    return kills;
 }
 
 static void final_look(struct tx_error *err)
@@ -336,9 +320,13 @@ static void final_look(struct tx_error *err)
         high += atomic_load(&ledger->writers[writer].shared_attempted) -
                 atomic_load(&ledger->writers[writer].shared_refused);
     }
-    if (get_value(txn, "Soak", "Shared", &shared, err) != TX_OK || shared < low || shared > high) {
+    if (soak_get_value(txn, "Soak", "Shared", &shared, err) != TX_OK || shared < low ||
+        shared > high) {
         violation("shared counter %llu, acknowledged %llu, attempted %llu",
                   (unsigned long long)shared, (unsigned long long)low, (unsigned long long)high);
+    }
+    if (look_into_bank(txn, "end", err) != TX_OK) {
+        violation("final look: %s", err->text);
     }
     printf("# shared counter %llu, acknowledged %llu\n", (unsigned long long)shared,
            (unsigned long long)low);
@@ -354,45 +342,84 @@ static void on_fault(void *arg, const char *file, uint64_t offset, const char *t
     violation("check: %s, offset %llu: %s", file, (unsigned long long)offset, text);
 }
 
-int main(void)
+/* A store with the accounts in it. */
+static enum tx_status make_store(struct tx_error *err)
 {
-    char directory[] = "/tmp/txkit-soak.XXXXXX";
-    struct tx_error err = {0};
+    struct txstore *store = NULL;
+    struct ktm_txn *txn = NULL;
     struct txstore_settings settings = TXSTORE_SETTINGS_DEFAULT;
-    uint64_t faults = 0;
-    uint64_t commits = 0, conflicts = 0;
-    const char *scale = getenv("TXKIT_TEST_SCALE");
-    double duration = 30.0 * (scale ? strtod(scale, NULL) : 1.0);
-    unsigned seed = (unsigned)time(NULL);
-    ledger = mmap(NULL, sizeof *ledger, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    root = mkdtemp(directory);
     settings.log_segment_size = 1 << 20; /* small, so that segments switch and recycle */
-    if (ledger == MAP_FAILED || !root ||
-        txstore_init(NULL, root, NULL, &settings, &err) != TX_OK) {
-        printf("Bail out! %s\n", err.text);
-        return 1;
+    enum tx_status status = txstore_init(NULL, root, NULL, &settings, err);
+    if (status != TX_OK) {
+        return status;
     }
-    printf("# seed %u, %s\n", seed, root);
-    fflush(stdout);
-    unsigned long kills = run_members(duration, seed);
-    final_look(&err);
-    if (txstore_check(NULL, root, NULL, on_fault, NULL, &faults, &err) != TX_OK) {
-        violation("check: %s", err.text);
+    status = txstore_open(root, NULL, &store, err);
+    if (status != TX_OK) {
+        return status;
     }
+    status = txstore_begin(store, NULL, &txn, err);
+    if (status == TX_OK) {
+        status = soak_bank_open(txn, err);
+    }
+    if (status == TX_OK) {
+        status = ktm_commit(txn, NULL, err);
+        txn = NULL;
+    }
+    ktm_rollback(txn);
+    enum tx_status closed = txstore_close(store, status == TX_OK ? err : NULL);
+    return status == TX_OK ? closed : status;
+}
+
+static void print_results(const struct soak_harm *harm, double duration)
+{
+    uint64_t commits = 0, conflicts = 0;
     for (unsigned writer = 0; writer < WRITERS; writer++) {
         commits += atomic_load(&ledger->writers[writer].acknowledged);
         conflicts += atomic_load(&ledger->writers[writer].conflicts);
     }
     uint64_t snapshots = atomic_load(&ledger->snapshots);
+    uint64_t transfers = atomic_load(&ledger->transfers);
+    uint64_t recoveries = atomic_load(&ledger->recoveries);
     uint64_t violations = atomic_load(&ledger->violations);
-    printf("# %llu commits, %llu conflicts, %llu snapshots, %lu kills in %.0f s\n",
+    printf("# %llu commits, %llu conflicts, %llu transfers, %llu snapshots, %llu recoveries\n",
            (unsigned long long)commits, (unsigned long long)conflicts,
-           (unsigned long long)snapshots, kills, duration);
+           (unsigned long long)transfers, (unsigned long long)snapshots,
+           (unsigned long long)recoveries);
+    printf("# %lu kills, %lu stops in %.0f s\n", harm->kills, harm->stops, duration);
     printf("%s 1 - nothing acknowledged is lost, nothing appears in part (%llu violations)\n",
            violations == 0 ? "ok" : "not ok", (unsigned long long)violations);
-    printf("%s 2 - writers, readers and the killer all did something\n",
-           commits > 0 && snapshots > 0 && kills > 0 ? "ok" : "not ok");
+    printf("%s 2 - writers, bankers, readers, recoverer and killer all did something\n",
+           commits > 0 && transfers > 0 && snapshots > 0 && recoveries > 0 && harm->kills > 0
+               ? "ok"
+               : "not ok");
     printf("1..2\n");
+}
+
+int main(void)
+{
+    char directory[] = "/tmp/txkit-soak.XXXXXX";
+    struct tx_error err = {0};
+    uint64_t faults = 0;
+    const char *scale = getenv("TXKIT_TEST_SCALE");
+    double duration = 30.0 * (scale ? strtod(scale, NULL) : 1.0);
+    unsigned seed = (unsigned)time(NULL);
+    ledger = mmap(NULL, sizeof *ledger, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    root = mkdtemp(directory);
+    if (ledger == MAP_FAILED || !root || make_store(&err) != TX_OK) {
+        printf("Bail out! %s\n", err.text);
+        return 1;
+    }
+    printf("# seed %u, %s\n", seed, root);
+    fflush(stdout);
+    srandom(seed);
+    struct soak_harm harm = {0};
+    soak_do_harm(&(struct soak_members){MEMBERS, start, goes_on, stop_members}, duration, &harm);
+    final_look(&err);
+    if (txstore_check(NULL, root, NULL, on_fault, NULL, &faults, &err) != TX_OK) {
+        violation("check: %s", err.text);
+    }
+    print_results(&harm, duration);
+    uint64_t violations = atomic_load(&ledger->violations);
     if (violations == 0) {
         struct tx_error ignored;
         if (txio_remove_tree(txio_posix(), TXIO_CWD, root, &ignored) != TX_OK) {

@@ -72,7 +72,7 @@ static void dump_one(struct dump *dump, const char *path, const struct stat *st)
     if (!directory) {
         (void)fprintf(dump->out, " is %s", first_name(dump, st, path));
         if (!dump->without_counts) {
-            (void)fprintf(dump->out, " n%d", st->st_nlink > 1 ? 2 : 1);
+            (void)fprintf(dump->out, " n%lu", (unsigned long)st->st_nlink);
         }
     }
     dump_content(dump, path, st);

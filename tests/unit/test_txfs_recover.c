@@ -105,6 +105,31 @@ Test(txfs_recover, killed_anywhere_in_a_commit_of_everything, .timeout = 300)
     kill_everywhere(NULL, pub_change_all);
 }
 
+/* Further names of what the same commit makes or moves, and so puts in its place first. */
+static void link_all(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    must(txfs_put(txn, "made", "content", 7, NULL, &f->err));
+    pub_time(f, txn, "made");
+    must(txfs_link(txn, "made", "made-too", &f->err));
+    must(txfs_rename(txn, "a", "moved", 0, &f->err));
+    must(txfs_link(txn, "moved", "moved-too", &f->err));
+}
+
+/* One that a kill left in its slot must not stay there beside a second one. */
+Test(txfs_recover, a_further_name_is_not_made_twice, .timeout = 60)
+{
+    char *before;
+    char *after;
+    struct outcome outcome = {.killed = true};
+    dump_both(NULL, link_all, &before, &after);
+    for (uint64_t k = 1; outcome.killed; k++) {
+        outcome = kill_and_recover(NULL, link_all, k, before, after);
+    }
+    cr_assert(outcome.is_new);
+    free(before);
+    free(after);
+}
+
 Test(txfs_recover, killed_anywhere_over_an_unsteady_commit, .timeout = 300)
 {
     kill_everywhere(pub_change_all, pub_change_again);
