@@ -153,7 +153,7 @@ static void go_on(struct crash_failure *failure)
     (void)snprintf(verdict.text, sizeof verdict.text, "%s: %s", tx_status_name(status), err.text);
     judge(failure, &verdict);
     unsigned index = crash_state_index(failure->reference, verdict.found.hash);
-    if (!verdict.broken && index < CRASH_STATES_MAX) {
+    if (failure->may_cut && !verdict.broken && index < CRASH_STATES_MAX) {
         failure->legal = UINT64_C(1) << index;
         cut(failure, &nothing_kept, "opened again and cut, all lost");
     }
