@@ -247,9 +247,10 @@ int main(int argc, char **argv)
     }
     if (options.faults || options.memory) {
         double factor = scale();
-        uint64_t every = factor < 1 ? (uint64_t)(1 / factor) : 1;
-        bool good = options.faults ? crash_faults(options.workload, every)
-                                   : crash_memory(options.workload, every);
+        struct crash_tally tally = {.every = factor < 1 ? (uint64_t)(1 / factor) : 1,
+                                    .first = options.first};
+        bool good = options.faults ? crash_faults(options.workload, &tally)
+                                   : crash_memory(options.workload, &tally);
         return good ? 0 : 1;
     }
     if (options.lies) {
