@@ -67,7 +67,7 @@ struct crash_run {
     enum tx_status failed;
     const void *txn; /* being committed by crash_commit: the answer says what holds */
     void (*on_done)(void *arg); /* after each acknowledged step; may be NULL */
-    void (*suspend)(void *arg, bool suspended); /* no failures now: it is we who look; may be NULL */
+    void (*suspend)(void *arg, bool suspended); /* no failures while we look; may be NULL */
     void *arg;                                  /* of both */
 };
 

@@ -89,7 +89,7 @@ static bool fail_one(const struct crash_run *reference, struct crash_tally *tall
         .nth = nth,
         .has_fired = fault_has_fired,
         .end = fault_end,
-        .may_cut = kind->kind != FAULT_SYNC_LATE, /* a sync that lied: nobody could keep a promise */
+        .may_cut = kind->kind != FAULT_SYNC_LATE, /* it lied: nobody could keep a promise */
     };
     failure.arg = &failure;
     crash_failure_prepare(&failure, reference);

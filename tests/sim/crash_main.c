@@ -8,7 +8,8 @@
  *     sim_crash --memory [--workload NAME]  fail each allocation instead
  *     sim_crash --lies               take one kind of sync after the other away
  *
- * --first ends it at the first violation. TXKIT_TEST_SCALE scales the number of rounds and samples (1: normal).
+ * --first ends it at the first violation. TXKIT_TEST_SCALE scales the number of rounds, samples and
+ * failures (1: normal).
  */
 #include <inttypes.h>
 #include <malloc.h>
