@@ -13,7 +13,7 @@
 #include "txfs/converge.h"
 
 /* A file that this recovery did not make, of a commit that this run of the system published: after
- * a failed sync the page cache shows what the disk never got, and the next sync has nothing to write
+ * a failed sync the page cache shows what the disk never got, and the next sync has nothing to do
  * (ATC'20). So it is written once more. Staged payloads were synced before the vote. */
 static bool is_cache_only_perhaps(const struct txfs_cnode *node)
 {

@@ -69,6 +69,7 @@ tests_sim_sim_crash_SOURCES = \
 	tests/sim/workloads_registry.c \
 	tests/sim/workloads_store.c
 tests_sim_sim_crash_LDADD = libtx_sim.la $(UNIT_STORE_LIBS)
+scenario_tests += tests/sim/every_failure.sh
 
 # Every bit of a small store.
 check_PROGRAMS += tests/sim/bit_flips
