@@ -306,8 +306,8 @@ void sim_forget_inode(struct sim *sim, uint32_t ino, bool data_only)
 {
     for (unsigned i = sim->pending_count; i-- > 0;) {
         const struct sim_unit *unit = sim->pending[i];
-        bool data = unit->kind == SIM_UNIT_DATA || unit->kind == SIM_UNIT_SIZE;
-        if (unit->kind != SIM_UNIT_NAME && unit->ino == ino && (data || !data_only)) {
+        bool goes = data_only ? unit->kind == SIM_UNIT_DATA : unit->kind != SIM_UNIT_NAME;
+        if (goes && unit->ino == ino) {
             remove_at(sim, i);
         }
     }
