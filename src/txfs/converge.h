@@ -101,6 +101,9 @@ enum txfs_verdict {
 enum tx_status txfs_judge(struct txfs_model *model, int dir, const char *path,
                           const struct txio_stat *is, const struct txfs_cnode *node,
                           enum txfs_verdict *verdict, struct tx_error *err) TX_CHECKED;
+/* Write what a file whose payload is in the log has to hold, extents included. */
+enum tx_status txfs_content_write(struct txfs_model *model, const struct txfs_cnode *node, int fd,
+                                  struct tx_error *err) TX_CHECKED;
 
 /* Is it what one of the goal's versions found and displaced? Then it is not the goal's node,
  * however much it looks like it. */

@@ -89,6 +89,23 @@ static enum tx_status expected(struct txfs_model *model, const struct txfs_cnode
     return TX_OK;
 }
 
+enum tx_status txfs_content_write(struct txfs_model *model, const struct txfs_cnode *node, int fd,
+                                  struct tx_error *err)
+{
+    TX_AUTO(tx_buf) buffer = TX_BUF_INIT;
+    uint8_t *bytes;
+    uint64_t size = txfs_cnode_size(node);
+    TX_TRY(tx_buf_extend(&buffer, (size_t)TXFS_COPY_SIZE, &bytes, err));
+    for (uint64_t at = 0; at < size;) {
+        size_t part = size - at < TXFS_COPY_SIZE ? (size_t)(size - at) : TXFS_COPY_SIZE;
+        struct iovec iov = {bytes, part};
+        TX_TRY(expected(model, node, bytes, at, part, err));
+        TX_TRY(txio_write_full(model->fs->io, fd, &iov, 1, at, err));
+        at += part;
+    }
+    return TX_OK;
+}
+
 static bool is_zero(const uint8_t *bytes, size_t size)
 {
     return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);

@@ -155,9 +155,7 @@ static enum tx_status emit_own(struct txfs_file *file, const struct txfs_object 
             status = txfs_draft_write(view, &whole, data, done, at, err);
         }
     }
-    if (status == TX_OK && TX_MUTANT(34) && object->kind == TXFS_OBJECT_BASE) {
-        status = txfs_emit_whole(view, object->path, NULL, &whole, 0644, NULL, err);
-    } else if (status == TX_OK) {
+    if (status == TX_OK) {
         txfs_change_amend(view, object, &entry);
         entry.mtime_ns = view->fs->io->ops->realtime_ns(view->fs->io);
         status = whole_payload(view, &whole, &entry, err);
@@ -291,8 +289,7 @@ static enum tx_status emit_update(struct txfs_file *file, struct tx_error *err)
         return TX_OK; /* its name is gone, and nobody can see what was written */
     }
     TX_TRY(rebase(file, &object, err));
-    /* MUTANT_34: a file of two names is copied, and one name keeps the old. */
-    return object.kind == TXFS_OBJECT_OWN || TX_MUTANT(34) ? emit_own(file, &object, err)
+    return object.kind == TXFS_OBJECT_OWN ? emit_own(file, &object, err)
                                           : emit_extents(file, &object, err);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/mutant.h"
 #include "txfs/overlay.h"
 
 static bool is_base_kind(uint8_t kind)
@@ -99,7 +100,7 @@ static enum tx_status join_names(struct txfs_view *view, const char *path,
     }
     TX_TRY(txfs_index_name(view, &object->found, path, err));
     const struct txfs_inode *inode = txfs_index_inode(view, object->found.ino);
-    if (inode->amended != NULL) {
+    if (inode->amended != NULL && !TX_MUTANT(34)) { /* MUTANT_34: one name keeps the old content */
         object->node = txfs_view_node(view, inode->amended);
         TX_TRY(txfs_path_join("", 0, inode->amended, object->path, err));
     }

@@ -64,9 +64,7 @@ static enum tx_status force_lead(struct txlog *log, struct tx_error *err)
         status = TX_MUTANT(1) ? TX_OK : force_range(log, durable, target, err);
         if (status != TX_OK) {
             /* In shared memory before anybody is woken; the sync is never repeated. */
-            if (!TX_MUTANT(53)) { /* MUTANT_53: the next leader tries again */
-                txlog_poison(log);
-            }
+            txlog_poison(log);
         } else {
             if (TX_MUTANT(48)) { /* what was appended during the sync is taken for synced */
                 target = atomic_load_explicit(&shared->append_lsn, ACQUIRE);

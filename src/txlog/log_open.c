@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Opening and closing a log, and what one can ask about it. */
+#include "base/mutant.h"
 #include "txlog/log_scan.h"
 
 #define ACQUIRE memory_order_acquire
@@ -234,6 +235,9 @@ enum tx_status log_check_writable(struct txlog *log, struct tx_error *err)
 void txlog_poison(struct txlog *log)
 {
     struct txlog_shared *shared = log->shared;
+    if (TX_MUTANT(53)) { /* the next one tries the sync again */
+        return;
+    }
     atomic_store_explicit(&shared->poisoned, 1, memory_order_seq_cst);
     for (int i = 0; i < 2; i++) {
         atomic_fetch_add_explicit(&shared->word[i], 1, memory_order_seq_cst);

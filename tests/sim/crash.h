@@ -67,7 +67,7 @@ struct crash_run {
     enum tx_status failed;
     const void *txn; /* being committed by crash_commit: the answer says what holds */
     void (*on_done)(void *arg); /* after each acknowledged step; may be NULL */
-    void (*suspend)(void *arg, bool suspended); /* no failures now: it is we who look; may be NULL */
+    void (*suspend)(void *arg, bool suspended); /* no failures while we look; may be NULL */
     void *arg;                                  /* of both */
 };
 
@@ -91,6 +91,8 @@ void crash_commit(struct crash_run *run, struct ktm_txn *txn);
 struct ktm_id crash_prepare(struct crash_run *run, struct ktm_txn *txn);
 struct ktm_id crash_detach(struct crash_run *run, struct ktm_txn *txn);
 void crash_open(struct crash_run *run);
+/* Closing will leave the commits in the log only. */
+void crash_open_unclean(struct crash_run *run);
 void crash_close(struct crash_run *run);
 /* Bytes that depend on the seed; valid until the next call. */
 const void *crash_bytes(struct crash_run *run, size_t size);

@@ -153,7 +153,7 @@ static void go_on(struct crash_failure *failure)
     (void)snprintf(verdict.text, sizeof verdict.text, "%s: %s", tx_status_name(status), err.text);
     judge(failure, &verdict);
     unsigned index = crash_state_index(failure->reference, verdict.found.hash);
-    if (!verdict.broken && index < CRASH_STATES_MAX) {
+    if (failure->may_cut && !verdict.broken && index < CRASH_STATES_MAX) {
         failure->legal = UINT64_C(1) << index;
         cut(failure, &nothing_kept, "opened again and cut, all lost");
     }
@@ -215,26 +215,27 @@ bool crash_failure_run(struct crash_failure *failure)
     return fired;
 }
 
-bool crash_each_failure(const char *what, const char *workload, uint64_t every, crash_fail_fn *fn)
+bool crash_each_failure(const char *what, const char *workload, struct crash_tally *total,
+                        crash_fail_fn *fn)
 {
-    struct crash_tally total = {0};
     for (const struct crash_workload *at = crash_workloads; at->name != NULL; at++) {
-        struct crash_tally tally = {0};
+        struct crash_tally tally = {.every = total->every, .first = total->first};
         struct crash_run reference;
-        if (workload != NULL && strcmp(workload, at->name) != 0) {
+        bool wanted = workload == NULL || strcmp(workload, at->name) == 0;
+        if (!wanted || !crash_tally_goes_on(total)) {
             continue;
         }
         crash_reference(&reference, at);
-        fn(&reference, every, &tally);
+        fn(&reference, &tally);
         crash_run_release(&reference);
         (void)printf("%-18s %6" PRIu64 " %s %7" PRIu64 " disks %4" PRIu64 " violations\n", at->name,
                      tally.runs, what, tally.disks, tally.violations);
         (void)fflush(stdout);
-        total.runs += tally.runs;
-        total.disks += tally.disks;
-        total.violations += tally.violations;
+        total->runs += tally.runs;
+        total->disks += tally.disks;
+        total->violations += tally.violations;
     }
-    (void)printf("%" PRIu64 " %s, %" PRIu64 " disks, %" PRIu64 " violations\n", total.runs, what,
-                 total.disks, total.violations);
-    return total.runs > 0 && total.violations == 0;
+    (void)printf("%" PRIu64 " %s, %" PRIu64 " disks, %" PRIu64 " violations\n", total->runs, what,
+                 total->disks, total->violations);
+    return total->runs > 0 && total->violations == 0;
 }

@@ -89,7 +89,7 @@ static bool fail_one(const struct crash_run *reference, struct crash_tally *tall
         .nth = nth,
         .has_fired = fault_has_fired,
         .end = fault_end,
-        .may_cut = kind->kind != FAULT_SYNC_LATE, /* a sync that lied: nobody could keep a promise */
+        .may_cut = kind->kind != FAULT_SYNC_LATE, /* it lied: nobody could keep a promise */
     };
     failure.arg = &failure;
     crash_failure_prepare(&failure, reference);
@@ -98,17 +98,18 @@ static bool fail_one(const struct crash_run *reference, struct crash_tally *tall
     return crash_failure_run(&failure);
 }
 
-/* With `every` above one, the kinds take turns at the calls, so that each call meets some. */
-static void fail_all(const struct crash_run *reference, uint64_t every, struct crash_tally *tally)
+/* When only some fail, the kinds take turns at the calls, so that each call meets some. */
+static void fail_all(const struct crash_run *reference, struct crash_tally *tally)
 {
     for (unsigned i = 0; i < KINDS; i++) {
-        for (uint64_t nth = 1 + i % every; fail_one(reference, tally, &kinds[i], nth);) {
-            nth += every;
+        uint64_t nth = 1 + i % tally->every;
+        while (crash_tally_goes_on(tally) && fail_one(reference, tally, &kinds[i], nth)) {
+            nth += tally->every;
         }
     }
 }
 
-bool crash_faults(const char *workload, uint64_t every)
+bool crash_faults(const char *workload, struct crash_tally *tally)
 {
-    return crash_each_failure("errors", workload, every, fail_all);
+    return crash_each_failure("errors", workload, tally, fail_all);
 }

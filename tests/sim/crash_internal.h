@@ -87,7 +87,13 @@ bool crash_lies(const struct crash_limits *limits);
 
 struct crash_tally {
     uint64_t runs, disks, violations;
+    uint64_t every; /* of what can fail, one in so many does */
+    bool first;     /* end at the first violation */
 };
+static inline bool crash_tally_goes_on(const struct crash_tally *tally)
+{
+    return !tally->first || tally->violations == 0;
+}
 
 /* One run in which something fails once or from there on. */
 struct crash_failure {
@@ -112,17 +118,16 @@ void crash_reference(struct crash_run *reference, const struct crash_workload *w
 void crash_failure_prepare(struct crash_failure *failure, const struct crash_run *reference);
 bool crash_failure_run(struct crash_failure *failure);
 
-typedef void crash_fail_fn(const struct crash_run *reference, uint64_t every,
-                           struct crash_tally *tally);
+typedef void crash_fail_fn(const struct crash_run *reference, struct crash_tally *tally);
 /* Over the named workload, or all (NULL). False when a promise broke or nothing failed. */
-bool crash_each_failure(const char *what, const char *workload, uint64_t every, crash_fail_fn *fn);
+bool crash_each_failure(const char *what, const char *workload, struct crash_tally *tally,
+                        crash_fail_fn *fn);
 
 /* --- crash_faults.c, crash_memory.c ----------------------------------------------------------- */
 
-/* Fail each operation of the workloads in turn, one in `every`; false when a promise broke. */
-bool crash_faults(const char *workload, uint64_t every);
-/* Fail each allocation in turn. */
-bool crash_memory(const char *workload, uint64_t every);
+/* Fail each operation, or each allocation, of the workloads in turn. */
+bool crash_faults(const char *workload, struct crash_tally *tally);
+bool crash_memory(const char *workload, struct crash_tally *tally);
 
 /* --- crash_case.c ----------------------------------------------------------------------------- */
 

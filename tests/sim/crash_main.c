@@ -8,7 +8,8 @@
  *     sim_crash --memory [--workload NAME]  fail each allocation instead
  *     sim_crash --lies               take one kind of sync after the other away
  *
- * --first ends it at the first violation. TXKIT_TEST_SCALE scales the number of rounds and samples (1: normal).
+ * --first ends it at the first violation. TXKIT_TEST_SCALE scales the number of rounds, samples and
+ * failures (1: normal).
  */
 #include <inttypes.h>
 #include <malloc.h>
@@ -247,9 +248,10 @@ int main(int argc, char **argv)
     }
     if (options.faults || options.memory) {
         double factor = scale();
-        uint64_t every = factor < 1 ? (uint64_t)(1 / factor) : 1;
-        bool good = options.faults ? crash_faults(options.workload, every)
-                                   : crash_memory(options.workload, every);
+        struct crash_tally tally = {.every = factor < 1 ? (uint64_t)(1 / factor) : 1,
+                                    .first = options.first};
+        bool good = options.faults ? crash_faults(options.workload, &tally)
+                                   : crash_memory(options.workload, &tally);
         return good ? 0 : 1;
     }
     if (options.lies) {

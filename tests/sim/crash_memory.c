@@ -69,20 +69,21 @@ static bool fail_one(const struct crash_run *reference, struct crash_tally *tall
     return failed;
 }
 
-static void fail_all(const struct crash_run *reference, uint64_t every, struct crash_tally *tally)
+static void fail_all(const struct crash_run *reference, struct crash_tally *tally)
 {
     for (uint64_t times = 0; times <= 1; times++) {
-        for (uint64_t nth = 1 + times % every; fail_one(reference, tally, nth, times);) {
-            nth += every;
+        uint64_t nth = 1 + times % tally->every;
+        while (crash_tally_goes_on(tally) && fail_one(reference, tally, nth, times)) {
+            nth += tally->every;
         }
     }
 }
 
-bool crash_memory(const char *workload, uint64_t every)
+bool crash_memory(const char *workload, struct crash_tally *tally)
 {
     static const struct tx_alloc_table table = {resize, release, NULL};
     tx_alloc_set_table(&table);
-    bool good = crash_each_failure("lacks", workload, every, fail_all);
+    bool good = crash_each_failure("lacks", workload, tally, fail_all);
     tx_alloc_set_table(NULL);
     return good;
 }

@@ -113,6 +113,12 @@ void crash_open(struct crash_run *run)
     MUST(run, txstore_open(CRASH_ROOT, &options, &run->store, &run->err));
 }
 
+void crash_open_unclean(struct crash_run *run)
+{
+    struct txstore_options options = {.io = run->io, .no_checkpoint_on_close = true};
+    MUST(run, txstore_open(CRASH_ROOT, &options, &run->store, &run->err));
+}
+
 void crash_close(struct crash_run *run)
 {
     struct txstore *store = run->store;

@@ -99,6 +99,7 @@ tests_sim_sim_crash_SOURCES = \
 	tests/sim/workloads_registry.c \
 	tests/sim/workloads_store.c
 tests_sim_sim_crash_LDADD = libtx_sim.la $(UNIT_STORE_LIBS)
+scenario_tests += tests/sim/every_failure.sh
 
 # Who meets whom at which call: every single change-over, and pairs of them.
 check_PROGRAMS += tests/sim/sim_schedules

@@ -145,7 +145,8 @@ void sim_get_counters(struct sim_counters *counters);
 /* --- Failing syncs ---------------------------------------------------------------------------- */
 
 enum sim_sync_failure {
-    SIM_SYNC_KEEPS,   /* readers go on seeing the new content, the disk never gets it */
+    SIM_SYNC_KEEPS,   /* readers go on seeing the new content, the disk never gets it (ATC'20: ext4
+                         and xfs; attributes travel by the journal and stay pending) */
     SIM_SYNC_REVERTS, /* readers see the old content again */
 };
 /* What the kernel does to the inode behind `fd` when its write-back fails. */

@@ -204,9 +204,11 @@ static void record_write(struct sim *sim, uint32_t ino, uint64_t offset, uint64_
     for (uint32_t i = 0; i < unit->block_count; i++) {
         unit->blocks[i] = sim_block_keep(inode->blocks[first + i]);
     }
-    if (offset + size > inode->size) {
+    const struct sim_inode *base = sim_table_get(sim->base, ino);
+    bool lost_size = sim_file_of(sim, ino)->diverged && base != NULL && offset + size > base->size;
+    if (offset + size > inode->size || lost_size) {
         unit->grow_to = offset + size;
-        inode->size = unit->grow_to;
+        inode->size = inode->size > unit->grow_to ? inode->size : unit->grow_to;
     }
     sim_change(sim, unit);
 }

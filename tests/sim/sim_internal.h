@@ -279,7 +279,8 @@ void sim_change(struct sim *sim, struct sim_unit *unit);
 void sim_touch_times(struct sim *sim, uint32_t ino);
 void sim_persist_inode(struct sim *sim, uint32_t ino, bool data_only);
 void sim_persist_all(struct sim *sim);
-void sim_forget_inode(struct sim *sim, uint32_t ino); /* pending changes of its contents are lost */
+/* Pending changes of it are lost: what was written to it, or all but names. */
+void sim_forget_inode(struct sim *sim, uint32_t ino, bool data_only);
 
 /* --- sim_crash.c, sim_choice.c ---------------------------------------------------------------- */
 

@@ -302,10 +302,12 @@ void sim_persist_all(struct sim *sim)
     free(marks);
 }
 
-void sim_forget_inode(struct sim *sim, uint32_t ino)
+void sim_forget_inode(struct sim *sim, uint32_t ino, bool data_only)
 {
     for (unsigned i = sim->pending_count; i-- > 0;) {
-        if (sim->pending[i]->kind != SIM_UNIT_NAME && sim->pending[i]->ino == ino) {
+        const struct sim_unit *unit = sim->pending[i];
+        bool goes = data_only ? unit->kind == SIM_UNIT_DATA : unit->kind != SIM_UNIT_NAME;
+        if (goes && unit->ino == ino) {
             remove_at(sim, i);
         }
     }

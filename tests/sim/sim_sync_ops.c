@@ -133,7 +133,10 @@ void sim_fail_sync(struct txio *io, int fd, enum sim_sync_failure how)
         return;
     }
     sim_counters.failed_syncs++;
-    sim_forget_inode(sim, open->ino);
+    if (!S_ISREG(sim->live->inodes[open->ino]->mode)) {
+        return; /* names stay pending: a journal that fails makes the file system read-only */
+    }
+    sim_forget_inode(sim, open->ino, how == SIM_SYNC_KEEPS);
     const struct sim_inode *base = sim_table_get(sim->base, open->ino);
     if (how == SIM_SYNC_REVERTS && base != NULL && S_ISREG(base->mode)) {
         struct sim_inode *copy = sim_inode_clone(base);

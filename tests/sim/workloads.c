@@ -31,6 +31,7 @@ const struct crash_workload crash_workloads[] = {
     {"reg-many", work_reg_many, NULL, false},
     {"init", work_init, NULL, true},
     {"open-close", work_open_close, NULL, false},
+    {"recovery", work_recovery, NULL, false},
     {"mixed", work_mixed, NULL, false},
     {"install", work_install, NULL, false},
     {"commits", work_commits, NULL, false},

@@ -58,6 +58,7 @@ void work_detach_commit(struct crash_run *run);
 void work_detach_reopen(struct crash_run *run);
 void work_discard(struct crash_run *run);
 void work_revert(struct crash_run *run);
+void work_recovery(struct crash_run *run);
 void work_settings(struct crash_run *run);
 
 /* --- workloads_random.c ----------------------------------------------------------------------- */

@@ -49,6 +49,25 @@ void work_open_close(struct crash_run *run)
     }
 }
 
+/* As after the death of the process: the next opening has commits to carry out again. */
+void work_recovery(struct crash_run *run)
+{
+    struct ktm_txn *txn = NULL;
+    for (uint32_t i = 0; i < 2; i++) {
+        crash_close(run);
+        crash_open_unclean(run);
+        step(run, "a", 40 + i, i);
+        txn = crash_begin(run);
+        put(run, txn, "staged", 7000 + i);
+        MUST(run, txfs_rename(txn, i == 0 ? "b" : "b-moved", i == 0 ? "b-moved" : "b",
+                              TXIO_NOREPLACE, &run->err));
+        MUST(run, txreg_create(txn, i == 0 ? "New" : "New\\Sub", NULL, NULL, &run->err));
+        crash_commit(run, txn);
+        crash_close(run);
+        crash_open(run);
+    }
+}
+
 void work_settings(struct crash_run *run)
 {
     struct txstore_settings settings;
