@@ -255,7 +255,8 @@ int main(int argc, char **argv)
         return good ? 0 : 1;
     }
     if (options.lies) {
-        struct crash_limits limits = limits_for(scale(), 0);
+        /* They end at the first violation, and need enough cuts to meet it. */
+        struct crash_limits limits = limits_for(scale() < 1 ? 1 : scale(), 0);
         return crash_lies(&limits) ? 0 : 1;
     }
     return options.replay != NULL ? replay(options.replay) : run_all(&options);
