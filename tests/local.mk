@@ -243,6 +243,7 @@ scenario_tests += \
 	tests/scenario/registry_export.sh \
 	tests/scenario/registry_values.sh \
 	tests/scenario/scripts_with_exec.sh \
+	tests/scenario/sim_seeds.sh \
 	tests/scenario/store_and_settings.sh \
 	tests/scenario/txcrash_kill.sh \
 	tests/scenario/txcrash_report.sh

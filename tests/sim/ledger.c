@@ -191,12 +191,11 @@ static bool survives(const struct ledger *ledger, struct txlog *log,
 static bool lose(struct ledger *ledger, const struct ledger_record *record,
                  char text[LEDGER_TEXT_SIZE])
 {
-    if (!record->promised) {
-        return true;
-    }
     if (ledger->may_lose) {
         ledger->lost++;
-        record->txn->unsure = true;
+        return true;
+    }
+    if (!record->promised) {
         return true;
     }
     (void)snprintf(text, LEDGER_TEXT_SIZE,

@@ -262,10 +262,7 @@ static bool work(struct swarm *swarm, struct sim_image **image)
     if (end == SCHED_STUCK) {
         swarm_note_wrong(swarm, "everybody sleeps for ever");
     }
-    if (swarm->result->violation) {
-        return false;
-    }
-    if (end == SCHED_DONE) {
+    if (swarm->result->violation || swarm->given_up || end == SCHED_DONE) {
         return false;
     }
     swarm->cuts_left--;
@@ -283,13 +280,13 @@ void swarm_history(struct swarm *swarm)
         swarm_switch_on(swarm, image);
     }
     bool one_more = !swarm->lied && swarm_draw(swarm, 3) != 0 && swarm->plan.cuts > 0;
-    if (!swarm->result->violation && one_more) {
+    if (!swarm->result->violation && !swarm->given_up && one_more) {
         struct sim_image *next = swarm_cut(swarm);
         sim_image_drop(image);
         image = next;
         swarm_switch_on(swarm, image);
     }
-    if (!swarm->result->violation) {
+    if (!swarm->result->violation && !swarm->given_up) {
         swarm_get_well(swarm);
     }
     swarm_switch_off(swarm);

@@ -54,7 +54,7 @@ void swarm_get_well(struct swarm *swarm)
     if (end == SCHED_STUCK) {
         swarm_note_wrong(swarm, "the last process sleeps for ever");
     }
-    if (!swarm->result->violation) {
+    if (!swarm->result->violation && !swarm->given_up) {
         inspect(swarm);
     }
 }

@@ -32,16 +32,23 @@ static const struct kind {
     {SWARM_NO_LOCK, LAYER_BIT(lock), FAULT_ERRNO, ENOLCK},
 };
 
-/* What has a checksum of the store's: there a wrong byte must be found. */
+/* Where a wrong byte must be found. A damaged `changes` below undo/ or tx/ counts as one that was
+ * never finished, which is right after a cut and wrong after a damaged read: see README.md. */
 static bool is_sealed(const char *path)
 {
-    static const char *const parts[] = {"/log/", "/control", "/reg/image", "/changes"};
+    static const char *const parts[] = {"/log/", "/control", "/reg/image"};
     for (unsigned i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (strstr(path, parts[i]) != NULL) {
             return true;
         }
     }
     return false;
+}
+
+static bool is_log(const char *path)
+{
+    return strstr(path, "/" TXSTORE_NAME "/log") != NULL ||
+           strstr(path, "/" TXSTORE_NAME "/control") != NULL;
 }
 
 static bool fits(const struct kind *kind, const struct layer_call *call)
@@ -52,6 +59,9 @@ static bool fits(const struct kind *kind, const struct layer_call *call)
     if (kind->counter == SWARM_NO_LOCK) {
         return call->flags != TXIO_UNLOCK;
     }
+    if (kind->counter == SWARM_SYNC_REVERTS) {
+        return is_log(call->where);
+    }
     return (kind->counter != SWARM_FLIP && kind->counter != SWARM_STALE) || is_sealed(call->where);
 }
 
@@ -59,8 +69,8 @@ static bool fits(const struct kind *kind, const struct layer_call *call)
  * its tail again. The registry image and the files of the tree are not, see README.md. */
 static bool deceives(const struct kind *kind, const struct layer_call *call)
 {
-    bool of_log = strstr(call->where, "/log") != NULL || strstr(call->where, "/control") != NULL;
-    return kind->counter == SWARM_SYNC_LATE || (kind->counter == SWARM_SYNC_KEEPS && !of_log);
+    return kind->counter == SWARM_SYNC_LATE ||
+           (kind->counter == SWARM_SYNC_KEEPS && !is_log(call->where));
 }
 
 static void remember(struct swarm_process *process, const struct kind *kind,

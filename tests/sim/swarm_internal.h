@@ -75,6 +75,7 @@ struct swarm {
     unsigned quota;           /* transactions that are left */
     bool calm;                /* no faults any more */
     bool quiet;               /* the oracle looks: no faults, no scheduling, no trace */
+    bool given_up;            /* nothing is left to compare with */
     bool hurt;                /* a fault fired since the last calm */
     bool lied;                /* programs see what the disk does not have: no cut any more */
     uint64_t choices;         /* of cuts */

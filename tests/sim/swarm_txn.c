@@ -187,6 +187,13 @@ void swarm_epoch(struct swarm_process *process)
     if (!fine) {
         swarm_wrong(swarm, "%s", text);
     }
+    if (swarm->ledger.lost > 0) {
+        /* A damaged read passed for a torn end. Only what was acknowledged last can go so, but the
+         * tree has it already: there is no state to compare with any more (docs/faults.md, 9). */
+        swarm->given_up = true;
+        swarm_say(swarm, "commits are lost to a damaged read of the log's end");
+        sched_stop(&swarm->sched);
+    }
 }
 
 /* False when it cannot begin. */
