@@ -213,6 +213,8 @@ scenario_tests += \
 	tests/scenario/scripts_with_exec.sh \
 	tests/scenario/store_and_settings.sh
 
+include tests/models/local.mk
+
 dist_check_SCRIPTS = $(scenario_tests)
 TESTS += $(scenario_tests)
 
