@@ -248,6 +248,8 @@ scenario_tests += \
 	tests/scenario/txcrash_kill.sh \
 	tests/scenario/txcrash_report.sh
 
+include tests/models/local.mk
+
 dist_check_SCRIPTS = $(scenario_tests)
 TESTS += $(scenario_tests)
 

@@ -57,6 +57,54 @@ static enum tx_status recall_changes(struct txfs *fs, struct txfs_unsteady *comm
     return TX_OK;
 }
 
+static enum tx_status stands(struct txio *io, int dir, const char *path, bool *there,
+                             struct tx_error *err)
+{
+    struct txio_stat is;
+    int result = io->ops->stat(io, dir, path, &is);
+    *there |= result >= 0;
+    return result >= 0 || txfs_is_no_path(result) ? TX_OK
+                                                  : tx_error_os(err, -result, "stat %s", path);
+}
+
+/* No name has changed for the commit yet, so each staged payload is where it was staged, or in its
+ * slot. */
+static enum tx_status check_payloads(struct txfs_model *model, struct txfs_unsteady *commit,
+                                     struct tx_error *err)
+{
+    for (size_t i = 0; i < commit->steps.count; i++) {
+        const struct txfs_entry *entry = &commit->steps.items[i].entry;
+        struct txfs_ref ref = {commit, &commit->steps.items[i]};
+        char staged[TXFS_STAGED_PATH_SIZE];
+        char slot[TXFS_SLOT_PATH_SIZE];
+        bool there = entry->payload != TXFS_PAYLOAD_STAGED;
+        if (!there) {
+            txfs_staged_path(&commit->info.id, entry->staged, staged);
+            txfs_ref_slot(&ref, slot);
+            TX_TRY(stands(model->fs->io, model->fs->store_dir, staged, &there, err));
+            TX_TRY(stands(model->fs->io, model->undo_dir, slot, &there, err));
+        }
+        if (!there) {
+            return tx_error_set(err, TX_ECORRUPT, "the staged payload of \"%.200s\" is gone",
+                                entry->path);
+        }
+    }
+    return TX_OK;
+}
+
+/* As publishing does, say that names are going to change before they do: what is missing after
+ * that may have been removed from its place. */
+static enum tx_status begin_commit(struct txfs_model *model, struct txfs_unsteady *commit,
+                                   struct tx_error *err)
+{
+    if (commit->began) {
+        return TX_OK;
+    }
+    TX_TRY(check_payloads(model, commit, err));
+    commit->began = true;
+    return txfs_changes_write(model->fs, &commit->info, &commit->steps, err);
+}
+
 static enum tx_status prepare_commit(struct txfs_model *model, struct txfs_unsteady *commit,
                                      struct tx_error *err)
 {
@@ -68,7 +116,10 @@ static enum tx_status prepare_commit(struct txfs_model *model, struct txfs_unste
         return tx_error_os(err, -result, "make undo/%s", name);
     }
     commit->must_write = true;
-    return result == -EEXIST ? recall_changes(model->fs, commit, err) : TX_OK;
+    if (result == -EEXIST) {
+        TX_TRY(recall_changes(model->fs, commit, err));
+    }
+    return begin_commit(model, commit, err);
 }
 
 bool txfs_ref_moves_base(const struct txfs_ref *ref)

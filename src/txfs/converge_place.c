@@ -199,8 +199,9 @@ static enum tx_status fetch(struct txfs_model *model, const struct txfs_found *f
  * else it was lost before. */
 static bool was_removed(const struct txfs_cnode *node)
 {
-    return node->creator.step == NULL ||
-           (node->creator.step->entry.payload == TXFS_PAYLOAD_STAGED && node->creator.commit->began);
+    const struct txfs_ref *creator = &node->creator;
+    return creator->step == NULL ||
+           (creator->step->entry.payload == TXFS_PAYLOAD_STAGED && creator->commit->began);
 }
 
 /* Get the goal's object into a slot. *got false: a stranger removed it. */

@@ -74,7 +74,7 @@ static enum tx_status check_room(struct txfs_view *view, struct tx_error *err)
 #define SIZE_SURE (1u << 30) /* every file system holds a file of so many bytes */
 #define SIZE_NAME "size"
 
-/* A file that grows by holes is first given its size when it is published, and must take it then. */
+/* A file that grows by holes gets its size when it is published, and must take it then. */
 static uint64_t largest_growth(struct txfs_view *view)
 {
     uint64_t largest = 0;

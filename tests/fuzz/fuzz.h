@@ -47,7 +47,8 @@ struct fuzz_feed {
 };
 uint8_t fuzz_take8(struct fuzz_feed *feed);
 uint32_t fuzz_take24(struct fuzz_feed *feed);
-const uint8_t *fuzz_take(struct fuzz_feed *feed, size_t *size); /* *size: wanted, then what there is */
+/* *size: how much is wanted; out, how much there is. */
+const uint8_t *fuzz_take(struct fuzz_feed *feed, size_t *size);
 
 /* XXH3 of bytes, to compare states. */
 uint64_t fuzz_hash(const void *data, size_t size, uint64_t seed);

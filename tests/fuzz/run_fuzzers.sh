@@ -13,7 +13,10 @@ fuzzers=("$@")
 export ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1:allocator_may_return_null=1
 export UBSAN_OPTIONS=print_stacktrace=1
 
-command -v clang >/dev/null || { echo "fuzzing needs clang (scripts/install-deps test)" >&2; exit 1; }
+if ! command -v clang >/dev/null; then
+    echo "fuzzing needs clang (scripts/install-deps test)" >&2
+    exit 1
+fi
 mkdir -p "$build"
 cd "$build"
 [[ -e config.status ]] || "$source/configure" CC=clang --enable-fuzzers >configure.log

@@ -26,10 +26,11 @@ search() {
     shift
     rm -f "$work"/pan* "$work"/*.trail
     (cd "$work" && spin "$@" -a "$source/$name.pml") >"$work/spin" 2>&1 || return 2
-    (cd "$work" && "$cc" -O2 -w -DSAFETY -DCOLLAPSE -DMEMLIM=3000 -o pan pan.c) >"$work/cc" 2>&1 ||
-        return 2
+    (cd "$work" && "$cc" -O2 -w -DSAFETY -DCOLLAPSE -DMEMLIM=3000 -o pan pan.c) >"$work/cc" 2>&1 \
+        || return 2
     (cd "$work" && timeout 200 ./pan -m1000000 -w24) >"$work/out" 2>&1
-    if grep -q 'errors: 0' "$work/out" && ! grep -qE 'max search depth|out of memory' "$work/out"; then
+    if grep -q 'errors: 0' "$work/out" &&
+        ! grep -qE 'max search depth|out of memory' "$work/out"; then
         return 0
     fi
     grep -qE 'assertion violated|invalid end state' "$work/out" && return 1

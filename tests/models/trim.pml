@@ -3,16 +3,17 @@
  * M3. Trimming and recycling the log under readers (src/ktm/checkpoint.c, snapshot.c,
  * src/txlog/log_trim.c).
  *
- * A writer appends and publishes; two checkpointers make steady, trim and recycle; two readers take
- * a snapshot and read the commits behind it. Checkpointers and readers die at any instruction;
- * a reader that died comes again as another, maybe in the slot that it left.
+ * A writer appends and publishes; two checkpointers make steady, trim and recycle; a reader takes
+ * snapshots and reads the commits behind them. All but the writer die at any instruction; a reader
+ * that died comes again as another process, maybe in the slot that it left.
  *
  * Numbers are those of src/ktm/README.md (K) and src/txlog/README.md (L).
  */
 #define LSNS 3
 #define FILES 2        /* the record n stands in file n modulo FILES; a file is used again */
-#define READERS 2
-#define SLOTS 2
+#define READERS 1
+#define SLOTS 1
+#define ROUNDS 1
 #define NOBODY 255
 
 /* --- Disk --- */
@@ -33,8 +34,7 @@ byte checkpoint_lock = NOBODY;
 byte publish_lock = NOBODY;
 byte life[READERS] = 1;        /* generation of who lives, 0: dead */
 
-byte deaths = 1;
-bool finished;                 /* the writer stops, now or later */
+byte deaths = 2;
 
 #define word(reader, generation) ((reader) * 4 + (generation))
 #define lives(w) ((w) != 0 && life[(w) / 4] == (w) % 4)
@@ -70,6 +70,7 @@ inline recycle()
 proctype writer()
 {
     byte pc = 0, i;
+end_when_full:
     do
     /* append.c: a file that nobody needs any more */
     :: atomic { pc == 0 && append_lsn < LSNS && append_lsn < start_lsn + FILES &&
@@ -79,23 +80,29 @@ proctype writer()
     :: atomic { pc == 1 && publish_lock == NOBODY -> publish_lock = 9; pc = 2 }
     :: atomic { pc == 2 -> states[(version + 1) & 1] = append_lsn; pc = 3 }
     :: atomic { pc == 3 -> version++; publish_lock = NOBODY; pc = 0 }
-    :: atomic { pc == 0 -> finished = true; break }
+    :: pc == 0 && append_lsn == LSNS -> break
     od
 }
 
 proctype checkpointer(byte me)
 {
-    byte pc = 0, i, limit, at, seen, oldest, rounds = me;
+    byte pc = 0, i, limit, at, seen, oldest, rounds = 0;
     do
     /* checkpoint.c: both locks, so that one ends before the other begins (K23) */
 #ifdef MUTANT_CHECKPOINTERS_SIDE_BY_SIDE
-    :: atomic { pc == 0 && rounds < 2 -> rounds++; pc = 2 }
+    :: atomic { pc == 0 && rounds < ROUNDS -> rounds++; pc = 2 }
 #else
-    :: atomic { pc == 0 && rounds < 2 && checkpoint_lock == NOBODY && publish_lock == NOBODY ->
-                checkpoint_lock = me; publish_lock = me; rounds++; pc = 2 }
+    :: atomic { pc == 0 && rounds < ROUNDS && checkpoint_lock == NOBODY &&
+#ifdef MUTANT_PUBLISHED_AFTER_SLOTS_WITHOUT_LOCK
+                true -> checkpoint_lock = me;
+#else
+                publish_lock == NOBODY -> checkpoint_lock = me; publish_lock = me;
 #endif
-    /* K9: the published LSN first, the slots afterwards */
-#ifdef MUTANT_SLOTS_BEFORE_PUBLISHED
+                rounds++; pc = 2 }
+#endif
+    /* Nobody publishes meanwhile. K9, which keeps that from being the only reason: the published
+     * LSN first, the slots afterwards */
+#ifdef MUTANT_PUBLISHED_AFTER_SLOTS_WITHOUT_LOCK
     :: atomic { pc == 2 -> limit = LSNS; oldest = limit; at = 0; pc = 4 }
     :: atomic { pc == 4 && at == SLOTS -> limit = states[version & 1];
                 oldest = (oldest < limit -> oldest : limit); pc = 3 }
@@ -142,22 +149,24 @@ proctype checkpointer(byte me)
                 publish_lock = (publish_lock == me -> NOBODY : publish_lock);
                 limit = 0; at = 0; seen = 0; oldest = 0; pc = 0 }
     /* Killed: the kernel takes its locks; what it recycled not, the next one recycles by name. */
-    :: atomic { pc > 0 && deaths > 0 -> deaths--;
+    :: atomic { pc > 0 && deaths > 0 -> deaths--; rounds--;
                 checkpoint_lock = (checkpoint_lock == me -> NOBODY : checkpoint_lock);
                 publish_lock = (publish_lock == me -> NOBODY : publish_lock);
                 limit = 0; at = 0; seen = 0; oldest = 0; pc = 0 }
-    :: pc == 0 && rounds == 2 -> break
+    :: pc == 0 && rounds == ROUNDS -> break
     od
 }
 
 proctype reader(byte me)
 {
-    byte pc = 0, slot, seen, snapshot, rounds = me;
+    byte pc = 0, slot, seen, snapshot, rounds = 0;
+end_without_slot:
     do
     /* snapshot.c: a slot, the state, its stamp, and a second look at the version (K9) */
-    :: atomic { pc == 0 && rounds < 2 && owner[0] == 0 -> rounds++; slot = 0; owner[0] = word(me, life[me]); pc = 1 }
-    :: atomic { pc == 0 && rounds < 2 && owner[0] != 0 && owner[1] == 0 ->
-                rounds++; slot = 1; owner[1] = word(me, life[me]); pc = 1 }
+    :: atomic { pc == 0 && rounds < 2 && owner[0] == 0 ->
+                rounds++; slot = 0; owner[0] = word(me, life[me]); pc = 1 }
+    /* bury_the_dead: by anybody who finds no slot, under no lock (K10) */
+    :: atomic { pc == 0 && owner[0] != 0 && !lives(owner[0]) -> owner[0] = 0 }
     :: atomic { pc == 1 -> seen = version; pc = 2 }
     :: atomic { pc == 2 -> snapshot = states[seen & 1]; pc = (version == seen -> 4 : 1) }
     :: atomic { pc == 4 -> stamp[slot] = snapshot + 1; pc = 5 }
@@ -174,16 +183,16 @@ proctype reader(byte me)
     :: atomic { pc == 7 ->
                 assert(owner[slot] == word(me, life[me])); stamp[slot] = 0; pc = 8 }
     :: atomic { pc == 8 -> owner[slot] = 0; snapshot = 0; seen = 0; slot = 0; pc = 0 }
-    :: atomic { pc > 0 && deaths > 0 && life[me] == 1 -> deaths--;
+    :: atomic { pc > 0 && deaths > 0 && life[me] == 1 -> deaths--; rounds--;
                 life[me] = 2; /* another process with the same lock byte: a new generation */
                 snapshot = 0; seen = 0; slot = 0; pc = 0 }
-    :: pc == 0 && (finished || rounds == 2) -> break
+    :: pc == 0 && rounds == 2 -> break
     od
 }
 
 init
 {
     atomic {
-        run writer(); run checkpointer(0); run checkpointer(1); run reader(0); run reader(1)
+        run writer(); run checkpointer(0); run checkpointer(1); run reader(0)
     }
 }

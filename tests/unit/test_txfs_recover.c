@@ -342,6 +342,32 @@ Test(txfs_recover, what_is_in_a_displaced_directory_is_not_taken_for_new)
     cr_assert_eq(pub_stat(f, "dir/sub/old").st_ino, 0);
 }
 
+/* What recovery relies on when it is cut off after it changed a name. */
+static void expect_changes_first(struct layer *layer, struct layer_call *call)
+{
+    struct publish_fixture *f = (struct publish_fixture *)((char *)layer -
+                                                           offsetof(struct publish_fixture, layer));
+    if (call->op == LAYER_rename && strcmp(call->where2 + strlen(call->where2) - 3, "big") == 0) {
+        cr_assert(pub_in_store(f, "undo/0000000000100000/changes"));
+        f->foreign_count++;
+    }
+}
+
+Test(txfs_recover, names_change_after_the_record_that_says_so)
+{
+    PUBLISH_FIXTURE(f, 8);
+    struct ktm_txn *txn = pub_begin(f);
+    pub_put_bytes(f, txn, "big", 9000, 1);
+    struct ktm_commit_info info = pub_commit_of(txn, 0x100000);
+    TX_AUTO(txfs_unsteady) commit = {.entries = TX_BUF_INIT};
+    must(txfs_unsteady_load(&info, &commit, &f->err));
+    f->layer.before = expect_changes_first;
+    must(txfs_converge(f->fs, &commit, 1, &f->err));
+    cr_assert_eq(f->foreign_count, 1);
+    cr_assert_neq(pub_stat(f, "big").st_ino, 0);
+    ktm_rollback(txn);
+}
+
 Test(txfs_recover, a_staged_payload_that_is_nowhere_is_said_to_be_gone)
 {
     PUBLISH_FIXTURE(f, 8);
@@ -355,6 +381,7 @@ Test(txfs_recover, a_staged_payload_that_is_nowhere_is_said_to_be_gone)
     cr_assert_eq(unlinkat(f->store, path, 0), 0);
     cr_assert_eq(txfs_converge(f->fs, commit, 1, &f->err), TX_ECORRUPT);
     cr_assert_not_null(strstr(f->err.text, "big"));
+    cr_assert_eq(txfs_converge(f->fs, commit, 1, &f->err), TX_ECORRUPT); /* and again */
     txfs_unsteady_release(commit);
     free(commit);
     ktm_rollback(txn);

@@ -55,6 +55,12 @@ Test(txlog_log_verify, a_sound_log_has_no_faults)
                  log_faults_text(txio_posix(), temp.fd));
 }
 
+Test(txlog_log_verify, a_last_segment_that_is_missing_is_seen)
+{
+    cr_assert_eq(unlinkat(temp.fd, "log/0000000000000003.seg", 0), 0);
+    cr_assert_neq(log_faults(txio_posix(), temp.fd), 0);
+}
+
 Test(txlog_log_verify, a_flipped_bit_in_any_byte_is_seen)
 {
     uint64_t seen = 0;
