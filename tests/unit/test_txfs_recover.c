@@ -123,7 +123,7 @@ Test(txfs_recover, a_further_name_is_not_made_twice, .timeout = 60)
     struct outcome outcome = {.killed = true};
     dump_both(NULL, link_all, &before, &after);
     for (uint64_t k = 1; outcome.killed; k++) {
-        outcome = kill_and_recover(NULL, link_all, k, before, after);
+        outcome = kill_and_recover(NULL, link_all, k, 0, before, after);
     }
     cr_assert(outcome.is_new);
     free(before);
