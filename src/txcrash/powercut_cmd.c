@@ -254,6 +254,8 @@ static void complete_replay(struct powercut_options *options)
     options->check = options->check ? options->check : read_exported(options->replay, "check");
     if (!options->recover && *recover) {
         options->recover = recover;
+    } else {
+        free(recover);
     }
     free(fs);
 }
@@ -281,7 +283,7 @@ static void choose_keep(struct powercut_options *options)
 
 static int run(int argc, char **argv)
 {
-    struct powercut_options options;
+    static struct powercut_options options; /* its texts live as long as the program */
     int code = powercut_parse(argc, argv, &options);
     if (code != TXCRASH_FINE) {
         return code;

@@ -5,14 +5,17 @@
  * go the mounts and the loop devices. So nothing stays behind, whatever ends us.
  */
 #include <errno.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -186,19 +189,22 @@ int lab_run(const struct powercut_options *options, int (*work)(struct lab *lab)
     sigaddset(&signals, SIGHUP);
     sigaddset(&signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &signals, NULL); /* inside too: only the command's own are its own */
-    if (unshare(CLONE_NEWPID) != 0) {
-        fprintf(stderr, "txcrash powercut: not possible here: needs namespaces\n");
-        return TXCRASH_UNABLE;
-    }
     lab.work = make_work();
     fflush(NULL);
-    pid_t first = fork();
+    /* A fork whose child alone is in the new namespace; unshare would take our later children. */
+    struct clone_args fork_inside = {.flags = CLONE_NEWPID, .exit_signal = SIGCHLD};
+    pid_t first = (pid_t)syscall(SYS_clone3, &fork_inside, sizeof fork_inside);
     if (first == 0) {
         /* Our parent may have died already; then it has no parent to tell. */
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
             powercut_die_errno("tie the laboratory to this process");
         }
         exit(be_first(&lab, work));
+    }
+    if (first < 0) {
+        fprintf(stderr, "txcrash powercut: not possible here: needs process namespaces: %s\n",
+                strerror(errno));
+        status = TXCRASH_UNABLE << 8; /* as if it had said so itself */
     }
     int asked = first < 0 ? 0 : watch(first, &signals, &status);
     if (rmdir(lab.work) != 0) {
@@ -208,5 +214,5 @@ int lab_run(const struct powercut_options *options, int (*work)(struct lab *lab)
     if (asked) {
         end_like(asked, &signals);
     }
-    return first >= 0 && WIFEXITED(status) ? WEXITSTATUS(status) : TXCRASH_CONVICTED;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : TXCRASH_CONVICTED;
 }
