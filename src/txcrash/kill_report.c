@@ -7,7 +7,7 @@
 #include "kill.h"
 #include "shell_words.h"
 
-#define SAID_MAX 12u /* different answers of the check that are counted */
+#define SAID_MAX 20u /* different answers of the check that are counted */
 
 struct first_run {
     struct report *report;
