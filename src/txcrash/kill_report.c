@@ -7,7 +7,7 @@
 #include "kill.h"
 #include "shell_words.h"
 
-#define SAID_MAX 12u /* different answers of the check that are counted */
+#define SAID_MAX 20u /* different answers of the check that are counted */
 
 struct first_run {
     struct report *report;
@@ -166,10 +166,12 @@ static char *choice_words(const struct kill_result *result)
     if (!result->killed) {
         return kill_format("ended by itself; runs at %s on one copy", result->history);
     }
+    const char *joint = result->other_call ? ", this time " : "";
+    const char *call = result->other_call ? kill_call_name(result->last_nr) : "";
     if (strpbrk(result->history, ",-")) {
-        return kill_format("kills at %s on one copy", result->history);
+        return kill_format("kills at %s on one copy%s%s", result->history, joint, call);
     }
-    return kill_format("kill at call %lu", result->number);
+    return kill_format("kill at call %lu%s%s", result->number, joint, call);
 }
 
 static void add_state(const struct kill_plan *plan, struct report *report,

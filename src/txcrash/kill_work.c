@@ -169,6 +169,7 @@ static bool turn_of(struct worker *worker, unsigned long number)
     memcpy(result.history, worker->history, sizeof result.history);
     result.killed = run.killed;
     if (run.killed) {
+        result.last_nr = run.last_nr;
         result.other_call = number > plan->seen_count || plan->seen[number - 1] != run.last_nr;
         kill_judge(&worker->copy, &result);
     } else {

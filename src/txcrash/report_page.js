@@ -36,7 +36,7 @@ const events = report.events;
 const states = report.states.map((state, index) => ({ ...state, index }))
   .sort((a, b) => a.event - b.event || verdicts.indexOf(a.verdict) - verdicts.indexOf(b.verdict) ||
     a.index - b.index);
-const bad = states.filter((state) => state.verdict === 'violation');
+const bad = states.flatMap((state, place) => state.verdict === 'violation' ? [place] : []);
 const lanes = kinds.filter((kind) => events.some((event) => event.kind === kind));
 const length = Math.max(events.length, 1); // a crash at `length` comes after everything
 let chosen = -1; // index into states
@@ -373,9 +373,9 @@ function step(by) {
 
 function stepBad(by) {
   if (bad.length === 0) return;
-  const places = bad.map((state) => states.indexOf(state));
-  const next = by > 0 ? places.find((i) => i > chosen) : places.filter((i) => i < chosen).pop();
-  choose(next === undefined ? (by > 0 ? places[0] : places[places.length - 1]) : next, true);
+  const next = by > 0 ? bad.find((place) => place > chosen)
+    : bad.filter((place) => place < chosen).pop();
+  choose(next === undefined ? (by > 0 ? bad[0] : bad[bad.length - 1]) : next, true);
 }
 
 // --- moving ---
@@ -492,8 +492,8 @@ function fillBad() {
   byId('previous-bad').disabled = byId('next-bad').disabled = bad.length === 0;
   if (bad.length === 0) return;
   const body = element('tbody', {});
-  for (const state of bad.slice(0, badShown)) {
-    const index = states.indexOf(state);
+  for (const index of bad.slice(0, badShown)) {
+    const state = states[index];
     const button = element('button', { type: 'button', onclick: () => choose(index, true) },
       count(state.event));
     const row = element('tr', {}, element('td', { class: 'number' }, button),
@@ -543,7 +543,7 @@ function start() {
   const wanted = /^#state=(\d+)$/.exec(location.hash);
   const index = wanted ? states.findIndex((state) => state.index === Number(wanted[1])) : -1;
   fitHeight(picture.clientWidth || 900);
-  choose(index >= 0 ? index : bad.length ? states.indexOf(bad[0]) : -1, true);
+  choose(index >= 0 ? index : bad.length ? bad[0] : -1, true);
   window.addEventListener('resize', draw);
   window.matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
 }

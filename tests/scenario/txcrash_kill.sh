@@ -69,6 +69,24 @@ copies=$(total copies)
 code 0 "copies that are as before serve again" kill_it --changing --reuse --jobs 1 --dir template \
     --check "$one_file" -- sh -c 'cp new {dir}/tmp && mv {dir}/tmp {dir}/a'
 same "so fewer are made" test "$(total copies)" -lt "$copies"
+# What the calls that only read hide: nothing. Both ways see the same states of the directory.
+cat >many_calls <<'END'
+cd "$TXCRASH_DIR" && mkdir -m 700 d && cp b d/b && chmod 600 d/b && ln -s b d/link && ln a d/a &&
+    mv d/b c && : >a && rm b && rmdir e
+END
+mkdir template/e
+sum='cd {dir} && { find . -printf "%P %y %m %n %s %l\n"; find . -type f -exec cat {} +; } |
+    LC_ALL=C sort | md5sum'
+seen() { sed -n 's/^ *[0-9]*  check: //p' "$area/out" | sort; }
+code 0 "many kinds of calls" kill_it --dir template --check "$sum" -- sh many_calls
+wanted=$(seen)
+code 0 "those of them that change something" kill_it --changing --dir template --check "$sum" -- \
+    sh many_calls
+is "see the same states" "$(seen)" "$wanted"
+lacks "all of them counted" "$area/out" "something else"
+same "which are several" test "$(wc -l <<<"$wanted")" -ge 8
+rmdir template/e
+
 code 0 "a sample" kill_it --sample 7 --seed 5 --dir template --check "$one_file" -- \
     sh -c 'cp new {dir}/tmp && mv {dir}/tmp {dir}/a'
 is "of the size that was asked for" "$(total kills)" 7

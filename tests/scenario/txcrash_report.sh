@@ -74,7 +74,8 @@ browser=$(command -v chromium || command -v google-chrome || true)
 if [[ -n $browser ]]; then
     dom() {
         HOME=$area timeout 120 "$browser" --headless --no-sandbox --disable-gpu \
-            --user-data-dir="$area/browser" --dump-dom "file://$area/$1" 2>/dev/null >"$area/dom"
+            --user-data-dir="$area/browser" --virtual-time-budget=3000 \
+            --dump-dom "file://$area/$1" 2>/dev/null >"$area/dom"
     }
     dom hostile.html
     has "the page counts violations" "$area/dom" "1 of 2 states convicted"
@@ -82,6 +83,38 @@ if [[ -n $browser ]]; then
         "txcrash kill -- '&lt;/script&gt;&lt;!--&lt;script&gt;"
     dom large.html
     has "and the first of many violations" "$area/dom" "was acknowledged and is not there"
+
+    # Keys and a click, as a person would use them; what the page then says of the state chosen.
+    cat large.html - >driven.html <<'END'
+<script>
+const said = [];
+const say = (what) => said.push(what + ': ' + byId('state').querySelector('h3').textContent);
+const press = (key) => picture.dispatchEvent(new KeyboardEvent('keydown', { key }));
+const point = (name, cell) => {
+  const box = picture.getBoundingClientRect();
+  picture.dispatchEvent(new PointerEvent(name, { pointerId: 1, clientX: box.left + cell.x + 2,
+    clientY: box.top + cell.y + 2 }));
+};
+picture.setPointerCapture = () => {};
+setTimeout(() => {
+  press('End'); say('End');
+  press('Home'); say('Home');
+  press('n'); say('n');
+  for (let i = 0; i < 6; i++) press('+');
+  said.push('zoomed: ' + (view.to - view.from < 60));
+  setTimeout(() => {
+    const cell = cells.find((one) => states[one.state].event > states[chosen].event + 3);
+    point('pointerdown', cell);
+    point('pointerup', cell);
+    said.push('click: ' + (states[chosen].event === states[cell.state].event));
+    document.body.append(element('pre', {}, said.join('; ')));
+  }, 300);
+}, 300);
+</script>
+END
+    dom driven.html
+    has "keys and clicks choose states" "$area/dom" "End: fine · after the last event; \
+Home: fine · before event 0; n: violation · before event 91; zoomed: true; click: true"
 else
     number=$((number + 1))
     echo "ok $number - the page in a browser # SKIP no chromium"
