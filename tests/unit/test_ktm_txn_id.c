@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include <limits.h>
-
 #include <inttypes.h>
+#include <limits.h>
 
 #include "ktm_fixture.h"
 
