@@ -36,8 +36,8 @@ static bool conflicts_with_committed(struct ktm_run *run, const struct ktm_key *
     }
     /* Nothing known: the RMs saw what is below `validated`; above it the table must have been
      * able to remember. MUTANT_50: what it forgot is taken for what never was. */
-    bool forgotten = atomic_load(&run->tm->shared->evicted) > run->validated;
-    *uncertain |= stamp == 0 && forgotten && !TX_MUTANT(50);
+    *uncertain |= !TX_MUTANT(50) && stamp == 0 &&
+                  atomic_load(&run->tm->shared->evicted) > run->validated;
     return false;
 }
 

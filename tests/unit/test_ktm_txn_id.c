@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <inttypes.h>
+#include <limits.h>
 
 #include "ktm_fixture.h"
 
@@ -55,6 +56,9 @@ Test(ktm_txn_id, global_identifier_names_store_epoch_sequence_and_branch)
     (void)snprintf(first, sizeof first, "%02x", info.identity.uuid[0]);
     cr_expect_eq(strncmp(gid + 6, first, 2), 0, "%s", gid);
     cr_expect_eq(gid[14], '-');
+    id = (struct ktm_id){UINT64_MAX, UINT64_MAX};
+    ktm_gid_format(handle.tm, &id, UINT_MAX, gid); /* PostgreSQL takes less than 200 bytes */
+    cr_expect_eq(strlen(gid), strlen("txkit:") + 36 + 3 + 20 + 20 + 10, "%s", gid);
     handle_close(&handle);
     world_free(world);
 }

@@ -2,6 +2,7 @@
 /* Making, finding, opening and closing stores; who may, and what a crash leaves. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,6 +44,29 @@ static void expect_file(const char *name, const char *text)
 Test(store_open, second_init_is_refused)
 {
     cr_expect_eq(txstore_init(NULL, fixture_root, NULL, NULL, &fixture_err), TX_EEXIST);
+}
+
+/* Each handle is a process to the others: it has a descriptor and locks of its own. */
+Test(store_open, as_many_processes_as_the_limit_and_not_one_more)
+{
+    static struct txstore *stores[TXSTORE_PROCESSES_MAX];
+    struct txstore *store = NULL;
+    struct rlimit files;
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+    files.rlim_cur = files.rlim_max;
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
+    for (int i = 0; i < TXSTORE_PROCESSES_MAX; i++) {
+        stores[i] = fixture_open();
+    }
+    cr_expect_eq(txstore_open(fixture_root, NULL, &store, &fixture_err), TX_ELIMIT);
+    cr_expect(strstr(fixture_err.text, "128 processes"), "%s", fixture_err.text);
+    fixture_close(stores[0]);
+    stores[0] = fixture_open(); /* its place is free again */
+    put(stores[0], "a", "text");
+    for (int i = 0; i < TXSTORE_PROCESSES_MAX; i++) {
+        fixture_close(stores[i]);
+    }
+    expect_file("a", "text");
 }
 
 static int refuse_allocation(struct txio *io, int fd, uint64_t offset, uint64_t size)
