@@ -44,6 +44,7 @@ endif
 unit_tests =
 sim_tests =
 scenario_tests =
+kernel_tests =
 check_LTLIBRARIES =
 
 include tests/sim/local.mk
@@ -195,7 +196,8 @@ tests_unit_unit_reg_LDADD = $(UNIT_REG_LIBS) $(CRITERION_LIBS)
 
 check_PROGRAMS += tests/soak/soak tests/soak/fill_disk
 tests_soak_fill_disk_LDADD = libtxkit.la
-scenario_tests += tests/scenario/full_disk.sh tests/scenario/main_job_kills.sh
+scenario_tests += tests/scenario/full_disk.sh
+kernel_tests += tests/scenario/main_job_kills.sh tests/scenario/cli_kills.sh
 TESTS += tests/soak/soak
 tests_soak_soak_SOURCES = \
 	tests/soak/soak.c \
@@ -207,10 +209,11 @@ tests_soak_soak_SOURCES = \
 	tests/soak/soak_numbers.h
 tests_soak_soak_LDADD = libtxkit.la
 
-# The long versions, one after the other.
+# The long versions, one after the other: all of them, and each kind.
+soak: process-soak sim-soak powercut-soak
 SOAK_SCALE = 10
 SOAK_TESTS = tests/soak/soak tests/scenario/cli_kills.sh tests/scenario/main_job_kills.sh
-soak: all tests/soak/soak
+process-soak: all tests/soak/soak
 	$(AM_TESTS_ENVIRONMENT) status=0; TXKIT_TEST_SCALE=$(SOAK_SCALE); export TXKIT_TEST_SCALE; \
 	for test in $(SOAK_TESTS); do \
 	  echo "# $$test, scale $(SOAK_SCALE)"; \
@@ -219,7 +222,7 @@ soak: all tests/soak/soak
 	    *) $$test || status=1 ;; \
 	  esac; \
 	done; exit $$status
-.PHONY: soak
+.PHONY: soak process-soak
 
 # The command: scripts that drive it, what they share, and two programs that help them.
 check_PROGRAMS += tests/scenario/json_check tests/scenario/hold_lock
@@ -228,7 +231,6 @@ tests_scenario_json_check_LDADD = $(JANSSON_LIBS)
 EXTRA_DIST += tests/scenario/scenario_lib.sh
 scenario_tests += \
 	tests/scenario/busy_store.sh \
-	tests/scenario/cli_kills.sh \
 	tests/scenario/conflicts_named.sh \
 	tests/scenario/corrupt_and_salvage.sh \
 	tests/scenario/detached_transactions.sh \
@@ -253,9 +255,11 @@ include tests/models/local.mk
 dist_check_SCRIPTS = $(scenario_tests)
 TESTS += $(scenario_tests)
 
-# The lint is a test too (one TAP line per rule); once is enough, so not of the sanitizer build.
+# The lint is a test too (one TAP line per rule); once is enough, so not of the sanitizer build. Nor
+# what is about processes and disks of the kernel, where the time goes into others' work.
+dist_check_SCRIPTS += $(kernel_tests)
 if !SANITIZE
-TESTS += scripts/lint
+TESTS += scripts/lint $(kernel_tests)
 endif
 
 unit_tests += tests/unit/unit_fs

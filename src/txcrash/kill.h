@@ -53,6 +53,7 @@ struct kill_result {
     bool killed;          /* false: it ended by itself before that call */
     bool convicted, copied, other_call;
     unsigned nested;                  /* kills of the recovery */
+    int last_nr;                      /* the call that it was killed before, in this run */
     char said[KILL_LINE_SIZE];        /* first line of the check */
     char message[2 * KILL_LINE_SIZE]; /* why convicted */
     char history[KILL_HISTORY_SIZE];  /* runs on the same copy, this one last: "3,7-11" */

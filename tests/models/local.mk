@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Protocol models for Spin, see README.md. Each is searched to its end, and all its mutants.
-scenario_tests += tests/models/run_models.sh
+kernel_tests += tests/models/run_models.sh
 EXTRA_DIST += \
 	tests/models/README.md \
 	tests/models/group_commit.pml \

@@ -5,13 +5,11 @@ tests_powercut_powercut_self_SOURCES = tests/powercut/powercut_self.c $(powercut
 tests_powercut_powercut_self_LDADD = $(XXHASH_LIBS)
 TESTS += tests/powercut/powercut_self
 
-powercut_scripts = \
+kernel_tests += \
 	tests/powercut/powercut_habits.sh \
 	tests/powercut/powercut_readme.sh \
 	tests/powercut/powercut_usage.sh \
 	tests/powercut/updater_cuts.sh
-dist_check_SCRIPTS += $(powercut_scripts)
-TESTS += $(powercut_scripts)
 EXTRA_DIST += \
 	tests/powercut/README.md \
 	tests/powercut/install_versions.sh \
