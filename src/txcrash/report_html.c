@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A report as one page that needs nothing else. The page is written as what it is, in
- * report_page.html, .css, .js and _ui.js, which the build turns into texts of C; here the parts are put in
- * their places.
+ * report_page.html, .css, .js and report_page_ui.js, which the build turns into texts of C; here
+ * the parts are put in their places.
  */
 #include <string.h>
 
