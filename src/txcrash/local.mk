@@ -46,14 +46,15 @@ src/txcrash/kill_call_names.inc: src/txcrash/local.mk
 src/txcrash/txcrash-kill_calls.$(OBJEXT): src/txcrash/kill_call_names.inc
 
 # The page of a report, as texts of C.
-report_page = src/txcrash/report_page.html src/txcrash/report_page.css src/txcrash/report_page.js
+report_page = src/txcrash/report_page.html src/txcrash/report_page.css \
+	src/txcrash/report_page.js src/txcrash/report_page_ui.js
 EXTRA_DIST += $(report_page)
 BUILT_SOURCES += src/txcrash/report_page.inc
 CLEANFILES += src/txcrash/report_page.inc
 src/txcrash/report_page.inc: $(report_page)
-	$(AM_V_GEN)$(MKDIR_P) src/txcrash && for part in html css js; do \
-	  echo "static const char report_page_$$part[] ="; \
-	  sed -e 's/[\\"]/\\&/g' -e 's/.*/    "&\\n"/' "$(srcdir)/src/txcrash/report_page.$$part"; \
+	$(AM_V_GEN)$(MKDIR_P) src/txcrash && for part in .html .css .js _ui.js; do \
+	  echo "static const char report_page$$(echo $$part | tr . _)[] ="; \
+	  sed -e 's/[\\"]/\\&/g' -e 's/.*/    "&\\n"/' "$(srcdir)/src/txcrash/report_page$$part"; \
 	  echo '    ;'; \
 	done > $@.tmp && mv $@.tmp $@
 src/txcrash/txcrash-report_html.$(OBJEXT): src/txcrash/report_page.inc
