@@ -200,8 +200,10 @@ static enum tx_status fetch(struct txfs_model *model, const struct txfs_found *f
 static bool was_removed(const struct txfs_cnode *node)
 {
     const struct txfs_ref *creator = &node->creator;
+    /* MUTANT_64: what is nowhere is damage, whoever may have removed it. */
     return creator->step == NULL ||
-           (creator->step->entry.payload == TXFS_PAYLOAD_STAGED && creator->commit->began);
+           (creator->step->entry.payload == TXFS_PAYLOAD_STAGED && creator->commit->began &&
+            !TX_MUTANT(64));
 }
 
 /* Get the goal's object into a slot. *got false: a stranger removed it. */
