@@ -107,11 +107,11 @@ TESTS += tests/sim/sim_schedules
 tests_sim_sim_schedules_SOURCES = tests/sim/test_schedules.c
 tests_sim_sim_schedules_LDADD = libtx_swarm.la libtx_sim.la $(UNIT_STORE_LIBS)
 
-# More histories than a test run has time for: make soak SEEDS=1-10000000
+# More histories than a test run has time for: make sim-soak SEEDS=1-10000000
 SEEDS = 1-1000000
-soak: txcrash$(EXEEXT)
+sim-soak: txcrash$(EXEEXT)
 	./txcrash$(EXEEXT) sim --seeds $(SEEDS)
-.PHONY: soak
+.PHONY: sim-soak
 
 # Every bit of a small store.
 check_PROGRAMS += tests/sim/bit_flips

@@ -65,8 +65,8 @@ static bool fits(const struct kind *kind, const struct layer_call *call)
     return (kind->counter != SWARM_FLIP && kind->counter != SWARM_STALE) || is_sealed(call->where);
 }
 
-/* From now on programs may see what the disk does not have. The log is made for that: recovery writes
- * its tail again. The registry image and the files of the tree are not, see README.md. */
+/* From now on programs may see what the disk does not have. The log is made for that: recovery
+ * writes its tail again. The registry image and the files of the tree are not, see README.md. */
 static bool deceives(const struct kind *kind, const struct layer_call *call)
 {
     return kind->counter == SWARM_SYNC_LATE ||
