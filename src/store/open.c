@@ -74,8 +74,7 @@ static enum tx_status open_lock(struct txstore *store, uint32_t timeout_ms, stru
 }
 
 /* Give the recovery byte back while the open byte is still held: who comes next and finds it taken
- * exclusively would take a store for alive that nobody has recovered, or that was closed for good.
- */
+ * exclusively would take a store for alive that nobody recovered, or that was closed for good. */
 static void give_recovery(struct txstore *store)
 {
     struct txio *io = store->io;
