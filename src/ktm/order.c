@@ -169,7 +169,7 @@ static bool rests_on_unsteady(const struct ktm_run *run, tx_lsn lsn)
         uint64_t stamp = ktm_conflict_find(run->tm->shared, key.key);
         found = key.kind != KTM_KEY_MARK && stamp > steady && stamp <= lsn;
     }
-    return found && steady != lsn;
+    return found && steady != lsn && !TX_MUTANT(71);
 }
 
 static enum tx_status order_held(struct ktm_run *run, tx_lsn lsn, enum ktm_verdict *verdict,

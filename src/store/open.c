@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 
+#include "base/mutant.h"
 #include "store/store_internal.h"
 
 #define POLL_NS 10000000 /* between two looks at a lock with a timeout: 10 ms */
@@ -79,7 +80,9 @@ static void give_recovery(struct txstore *store)
 {
     struct txio *io = store->io;
     /* The unlock of a byte fails for a closed descriptor only, and then it is free already. */
-    (void)io->ops->lock(io, store->recovery_fd, TXIO_LOCK_RECOVERY, TXIO_UNLOCK, false);
+    if (!TX_MUTANT(73)) {
+        (void)io->ops->lock(io, store->recovery_fd, TXIO_LOCK_RECOVERY, TXIO_UNLOCK, false);
+    }
 }
 
 static enum tx_status open_recover(struct txstore *store, struct tx_error *err)

@@ -223,7 +223,7 @@ static enum tx_status vote_inode(struct ktm_vote *vote, const struct txfs_entry 
                                  struct tx_error *err)
 {
     bool amends = entry->mask != 0 || entry->payload != TXFS_PAYLOAD_NONE;
-    if (!amends || !entry->source.existed || !S_ISREG(entry->source.mode)) {
+    if (!amends || !entry->source.existed || !S_ISREG(entry->source.mode) || TX_MUTANT(70)) {
         return TX_OK;
     }
     return ktm_vote_write(vote, txfs_inode_key(entry->source.ino), entry->path, err);

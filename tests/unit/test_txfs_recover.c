@@ -368,6 +368,27 @@ Test(txfs_recover, names_change_after_the_record_that_says_so)
     ktm_rollback(txn);
 }
 
+/* The power cut kept the payload's new name and not the record that says names are changing. */
+Test(txfs_recover, a_payload_in_its_place_counts_though_nothing_says_so)
+{
+    PUBLISH_FIXTURE(f, 8);
+    char path[TXFS_SLOT_PATH_SIZE + 16];
+    struct ktm_txn *txn = pub_begin(f);
+    pub_put_bytes(f, txn, "big", 9000, 1);
+    pub_put_bytes(f, txn, "other", 9000, 2);
+    tx_lsn lsn = pub_commit(f, txn);
+    txn = pub_begin(f);
+    pub_put_bytes(f, txn, "other", 9000, 3); /* its first payload is in a slot of this commit */
+    pub_commit(f, txn);
+    ino_t ino = pub_stat(f, "big").st_ino;
+    pub_die(f);
+    (void)snprintf(path, sizeof path, "undo/%016llx/changes", (unsigned long long)lsn);
+    cr_assert_eq(unlinkat(f->store, path, 0), 0);
+    pub_open(f);
+    cr_assert_eq(pub_stat(f, "big").st_ino, ino);
+    cr_assert_eq(f->foreign_count, 0);
+}
+
 Test(txfs_recover, a_staged_payload_that_is_nowhere_is_said_to_be_gone)
 {
     PUBLISH_FIXTURE(f, 8);
