@@ -68,8 +68,8 @@ static enum tx_status stands(struct txio *io, int dir, const char *path, bool *t
                                                   : tx_error_os(err, -result, "stat %s", path);
 }
 
-/* No name has changed for the commit yet, so each staged payload is where it was staged, or in its
- * slot. */
+/* A staged payload is where it was staged, in its slot, or, when the power took `changes` and left the
+ * renames that came after, at its place. (Where later commits took it from there, they tell.) */
 static enum tx_status check_payloads(struct txfs_model *model, struct txfs_unsteady *commit,
                                      struct tx_error *err)
 {
@@ -84,6 +84,8 @@ static enum tx_status check_payloads(struct txfs_model *model, struct txfs_unste
             txfs_ref_slot(&ref, slot);
             TX_TRY(stands(model->fs->io, model->fs->store_dir, staged, &there, err));
             TX_TRY(stands(model->fs->io, model->undo_dir, slot, &there, err));
+            TX_TRY(stands(model->fs->io, model->fs->root_dir, entry->path, &there, err));
+            there |= commit != &model->commits[model->count - 1];
         }
         if (!there) {
             return tx_error_set(err, TX_ECORRUPT, "the staged payload of \"%.200s\" is gone",
