@@ -68,43 +68,28 @@ static enum tx_status stands(struct txio *io, int dir, const char *path, bool *t
                                                   : tx_error_os(err, -result, "stat %s", path);
 }
 
-static const struct txfs_cnode *made_by(const struct txfs_model *model,
-                                        const struct txfs_step *step)
+/* The power may have kept the change of the name and not the record that says so. What later commits
+ * found in its place, or took from there, they tell. */
+static enum tx_status was_placed(struct txfs_model *model, const struct txfs_unsteady *commit,
+                                 const char *path, bool *there, struct tx_error *err)
 {
-    struct txfs_cnode **nodes = (struct txfs_cnode **)(void *)model->nodes.data;
-    for (size_t i = 0; i < model->nodes.size / sizeof(*nodes); i++) {
-        if (nodes[i]->creator.step == step) {
-            return nodes[i];
-        }
-    }
-    return NULL;
-}
-
-/* A power cut may have kept the change of the name and not the record that says so. */
-static enum tx_status was_placed(struct txfs_model *model, const struct txfs_step *step,
-                                 bool *there, struct tx_error *err)
-{
-    const struct txfs_goal *goal = txfs_model_goal(model, step->entry.path);
-    const struct txfs_cnode *node = made_by(model, step);
+    const struct txfs_goal *goal = txfs_model_goal(model, path);
     enum txfs_verdict verdict = TXFS_OTHER;
-    struct txfs_found found;
     struct txio_stat is;
     int result;
-    if (goal == NULL || node == NULL) { /* it went with a directory that a later commit removed */
+    if (commit != &model->commits[model->count - 1] || goal == NULL || goal->node == NULL) {
         *there = true;
         return TX_OK;
     }
-    TX_TRY(txfs_find(model, goal, node, &found, err));
-    TX_TRY(txfs_root_stat(&model->work, goal->path, &is, &result, err));
-    if (!found.found && result == 0) {
-        TX_TRY(txfs_judge(model, model->fs->root_dir, goal->path, &is, node, &verdict, err));
+    TX_TRY(txfs_root_stat(&model->work, path, &is, &result, err));
+    if (result == 0 && !TX_MUTANT(69)) {
+        TX_TRY(txfs_judge(model, model->fs->root_dir, path, &is, goal->node, &verdict, err));
     }
-    *there = found.found || (verdict == TXFS_IS && !TX_MUTANT(68));
+    *there = verdict == TXFS_IS;
     return TX_OK;
 }
 
-/* As far as the commit says no name has changed for it yet, so each staged payload is where it was
- * staged or in its slot; or else in its place. */
+/* A staged payload is where it was staged, in its slot, or already in its place. */
 static enum tx_status check_payloads(struct txfs_model *model, struct txfs_unsteady *commit,
                                      struct tx_error *err)
 {
@@ -121,7 +106,7 @@ static enum tx_status check_payloads(struct txfs_model *model, struct txfs_unste
             TX_TRY(stands(model->fs->io, model->undo_dir, slot, &there, err));
         }
         if (!there) {
-            TX_TRY(was_placed(model, ref.step, &there, err));
+            TX_TRY(was_placed(model, commit, entry->path, &there, err));
         }
         if (!there) {
             return tx_error_set(err, TX_ECORRUPT, "the staged payload of \"%.200s\" is gone",
