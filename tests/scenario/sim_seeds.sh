@@ -10,7 +10,7 @@ sim() { "$txcrash" sim "$@"; }
 # Each kind of fault by itself, with cuts and kills; some histories with everything at once
 # (tests/sim/README.md says what more of these still find).
 count=$(awk -v scale="${TXKIT_TEST_SCALE:-1}" \
-    'BEGIN { n = 7000 * scale; print n < 100 ? 100 : int(n) }')
+    'BEGIN { n = 2500 * scale; print n < 100 ? 100 : int(n) }')
 kinds="read-error write-error late-error short flip stale sync-keeps sync-reverts sync-late space
     files lock memory clock"
 for kind in none $kinds; do
