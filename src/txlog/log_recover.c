@@ -44,6 +44,11 @@ static enum tx_status recover_epoch(struct txlog *log, const struct log_scan *sc
         TX_TRY(txio_sync(log->io, log->log_dir, LOG_DIR_NAME, err));
         /* Crash here: the same log, under the names that were found. */
     }
+    /* A recovery that was broken off may have left the slot that counts in the page cache only, and
+     * storing begins with the other one. */
+    if (!TX_MUTANT(74)) {
+        TX_TRY(txio_datasync(log->io, log->control_fd, "control", err));
+    }
     TX_TRY(control_store(log->io, log->control_fd, &content, err));
     log->control.last_segment = survey.seq_max;
     *epoch = content.epoch;

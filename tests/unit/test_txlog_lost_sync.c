@@ -14,8 +14,10 @@ static int root_of(struct txio *io)
 
 static struct txio *machine_with_log(uint64_t size_max)
 {
+    static const char *const control[] = {"control", NULL};
     struct sim_options options = SIM_OPTIONS_DEFAULT;
     options.profile = SIM_WEAKEST;
+    options.garbage = control; /* a disk may spoil the sector that it was writing */
     struct txio *io = sim_new(&options);
     log_make(io, root_of(io), size_max);
     cr_assert_eq(io->ops->syncfs(io, root_of(io)), 0);
@@ -106,5 +108,46 @@ Test(txlog_lost_sync, also_when_there_is_no_room_for_a_new_segment)
     log_expect(&user, 6);
     cut_and_expect(io, 6);
     log_close(&user);
+    sim_free(io);
+}
+
+static bool opens(void *arg, struct sim_image *image, const struct sim_choice *choice)
+{
+    struct log_user user;
+    unsigned *count = arg;
+    (void)choice;
+    struct txio *again = sim_boot(image, NULL);
+    log_open(&user, again, root_of(again));
+    log_expect(&user, 1);
+    log_close(&user);
+    sim_free(again);
+    ++*count;
+    return true;
+}
+
+/* Two recoveries in one run of the system are broken off, each when it had written one slot of
+ * control and not synced it. What the first of them wrote was whole in the page cache only. */
+Test(txlog_lost_sync, recoveries_that_are_broken_off_leave_one_slot_of_control)
+{
+    struct log_user user;
+    struct txio *io = machine_with_log(0);
+    unsigned count = 0;
+    log_open(&user, io, root_of(io));
+    log_put_forced(&user, 1, 100);
+    log_close(&user);
+    for (unsigned i = 0; i < 2; i++) {
+        struct fault_layer fault;
+        fault_init(&fault, io, true);
+        fault_add(&fault, &(struct fault_rule){.ops = LAYER_BIT(pwritev), .part = "control",
+                                               .nth = 1, .times = 1, .os_errno = EIO,
+                                               .kind = FAULT_ERRNO_AFTER});
+        fails(TX_EIO, log_try_open(&user, &fault.layer.io, root_of(io)));
+        fault_release(&fault);
+    }
+    struct sim_capture *capture = sim_capture(io);
+    struct sim_plan plan = {.tears = 64, .seed = 1};
+    (void)sim_crash_each(capture, &plan, opens, &count);
+    cr_assert_gt(count, 8);
+    sim_capture_free(capture);
     sim_free(io);
 }
