@@ -68,8 +68,8 @@ static enum tx_status stands(struct txio *io, int dir, const char *path, bool *t
                                                   : tx_error_os(err, -result, "stat %s", path);
 }
 
-/* The power may have kept the change of the name and not the record that says so. What later commits
- * found in its place, or took from there, they tell. */
+/* The power may have kept the change of the name and not the record that says so. What later
+ * commits found in its place, or took from there, they tell. */
 static enum tx_status was_placed(struct txfs_model *model, const struct txfs_unsteady *commit,
                                  const char *path, bool *there, struct tx_error *err)
 {
