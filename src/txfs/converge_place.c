@@ -297,6 +297,10 @@ static enum tx_status replace(struct txfs_model *model, struct txfs_goal *goal,
     enum txfs_owner owner;
     bool published;
     TX_TRY(txfs_owner_of(model, goal, is, &owner, &version, err));
+    if (owner == TXFS_STRANGERS && goal->node == NULL &&
+        !txfs_goal_last(goal)->ref.step->entry.base.existed) {
+        return TX_OK; /* made after the last commit, which found nothing and left nothing */
+    }
     if (owner == TXFS_STRANGERS) {
         TX_TRY(was_published(model, goal, &published, err));
         if (published) {
@@ -341,6 +345,19 @@ static enum tx_status meet(struct txfs_model *model, struct txfs_goal *goal, boo
     return TX_OK;
 }
 
+/* Did one of the commits find something there? Not always the last: it may have made and removed
+ * what it left no trace of. */
+static bool found_any(const struct txfs_goal *goal)
+{
+    const struct txfs_version *all = (const struct txfs_version *)(const void *)goal->versions.data;
+    size_t count = goal->versions.size / sizeof(*all);
+    bool found = all[count - 1].ref.step->entry.base.existed;
+    for (size_t i = 0; i < count && !TX_MUTANT(75); i++) {
+        found |= all[i].ref.step->entry.base.existed;
+    }
+    return found;
+}
+
 enum tx_status txfs_converge_goal(struct txfs_model *model, struct txfs_goal *goal,
                                   struct tx_error *err)
 {
@@ -353,7 +370,7 @@ enum tx_status txfs_converge_goal(struct txfs_model *model, struct txfs_goal *go
     }
     if (goal->node == NULL) {
         /* MUTANT_24: the removal is forgotten, and what was removed comes back. */
-        bool ours = txfs_goal_last(goal)->ref.step->entry.base.existed && !TX_MUTANT(24);
+        bool ours = found_any(goal) && !TX_MUTANT(24);
         return result == 0 && ours ? replace(model, goal, &is, err) : TX_OK;
     }
     if (result < 0) {

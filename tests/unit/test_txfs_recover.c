@@ -385,6 +385,32 @@ Test(txfs_recover, a_payload_in_its_place_counts_though_nothing_says_so)
     cr_assert_eq(f->foreign_count, 0);
 }
 
+/* The one commit removed a file; the next made and removed another there, and so found nothing. */
+Test(txfs_recover, what_was_removed_stays_removed_though_the_last_commit_found_nothing)
+{
+    PUBLISH_FIXTURE(f, 8);
+    char slot[TXFS_SLOT_PATH_SIZE + 16];
+    pub_foreign(f, "x", "old");
+    struct ktm_txn *txn = pub_begin(f);
+    must(txfs_unlink(txn, "x", &f->err));
+    tx_lsn lsn = pub_commit(f, txn);
+    txn = pub_begin(f);
+    must(txfs_symlink(txn, "target", "x", &f->err));
+    must(txfs_unlink(txn, "x", &f->err));
+    pub_put(f, txn, "other", "other");
+    pub_commit(f, txn);
+    pub_die(f);
+    (void)snprintf(slot, sizeof slot, "undo/%016llx/0", (unsigned long long)lsn);
+    cr_assert_eq(renameat(f->store, slot, f->root, "x"), 0); /* the power took the removal */
+    pub_open(f);
+    cr_assert_eq(pub_stat(f, "x").st_ino, 0);
+    cr_assert_eq(f->foreign_count, 0);
+    pub_die(f);
+    pub_foreign(f, "x", "newer"); /* but this is a stranger's */
+    pub_open(f);
+    cr_assert_str_eq(pub_text(f, "x"), "newer");
+}
+
 Test(txfs_recover, a_staged_payload_that_is_nowhere_is_said_to_be_gone)
 {
     PUBLISH_FIXTURE(f, 8);
