@@ -185,6 +185,10 @@ TX_API enum tx_status txlog_prepare_segment(struct txlog *log, struct tx_error *
 TX_API void txlog_get_info(struct txlog *log, struct txlog_info *info);
 TX_API void txlog_poison(struct txlog *log);
 TX_API bool txlog_is_poisoned(struct txlog *log);
+/* True while bytes stand behind the end that somebody is writing, or wrote and did not live to
+ * append: they may be a whole record, which recovery would find. The next append wipes the latter,
+ * durably. Of a poisoned log it is true for ever. */
+TX_API bool txlog_has_leftover(struct txlog *log);
 
 /* Force everything and mark the log clean; the caller is alone. Nothing can be appended after it
  * (TX_EMISUSE). Durability: on return the next recovery goes on where the log ends. */

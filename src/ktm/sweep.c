@@ -4,8 +4,9 @@
  * and of committed ones whose record has been trimmed.
  *
  * The order of the questions matters. A directory that is held by nobody at first can have a record
- * in the log only if the record was appended before, so walking the log *afterwards* finds it. One
- * that has no `changes` cannot be attached again.
+ * in the log only if the record was appended before, so walking the log *afterwards* finds it, or
+ * was written and not appended, which the log tells: then recovery may find it, and nothing goes.
+ * One that has no `changes` cannot be attached again.
  */
 #include <stdlib.h>
 
@@ -100,7 +101,7 @@ enum tx_status ktm_sweep(struct ktm *tm, uint64_t *removed, struct tx_error *err
     struct txlog_info info;
     TX_TRY(ktm_staging_list(tm, &ids, err));
     keep_candidates(tm, &ids);
-    if (ids.size == 0) {
+    if (ids.size == 0 || (txlog_has_leftover(tm->log) && !TX_MUTANT(76))) {
         return TX_OK;
     }
     txlog_get_info(tm->log, &info);

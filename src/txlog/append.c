@@ -26,6 +26,13 @@ uint64_t append_ready_size(struct txlog *log)
     return rest + spares * segment_capacity(log->control.segment_size);
 }
 
+bool txlog_has_leftover(struct txlog *log)
+{
+    const struct txlog_shared *shared = log->shared;
+    return txlog_is_poisoned(log) || atomic_load_explicit(&shared->write_lsn, ACQUIRE) >
+                                         atomic_load_explicit(&shared->append_lsn, ACQUIRE);
+}
+
 enum tx_status append_clear(struct txlog *log, struct tx_error *err)
 {
     TX_AUTO(segment_handle) handle = {.fd = -1};
@@ -41,6 +48,10 @@ enum tx_status append_clear(struct txlog *log, struct tx_error *err)
     TX_TRY(segment_acquire(log, tail.seq, &handle, err));
     enum tx_status status =
         zero_fill(log->io, handle.fd, TXLOG_BLOCK_SIZE + (append - tail.first_lsn), size, err);
+    if (status == TX_OK) { /* others may now take it that there is no such record */
+        status = txio_datasync(log->io, handle.fd, "the end of the log", err);
+    }
+    /* Crash here: the record that nobody lived to append is there or is not. */
     if (status != TX_OK) {
         return log_poison_on(log, status);
     }

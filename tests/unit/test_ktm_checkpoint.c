@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include "ktm_fixture.h"
+#include "sim/fault.h"
 
 static struct world *world;
 static struct handle handle;
@@ -202,6 +204,31 @@ Test(ktm_checkpoint, sweeps_what_the_dead_staged_and_leaves_the_living)
     ktm_rollback(theirs);
     cr_expect_eq(directories(), 0);
     handle_close(&other);
+}
+
+/* The record was written although the write failed: recovery finds it, and needs what it names. A
+ * checkpoint of another thread may have come as far as its sweep by then. */
+Test(ktm_checkpoint, keeps_the_payloads_of_a_record_that_may_be_there)
+{
+    struct fault_layer fault;
+    struct handle failing;
+    uint64_t removed = 0;
+    int dir;
+    fault_init(&fault, txio_posix(), false);
+    handle_join(&failing, world, &fault.layer.io);
+    struct ktm_txn *txn = txn_begin(&failing, 0);
+    toy_set(txn, 0, 1, 2);
+    ok(ktm_txn_staging(txn, &dir, ERR));
+    make_file(dir, "p1", "payload");
+    (void)fault_add(&fault, &(struct fault_rule){.ops = LAYER_BIT(pwritev), .part = ".seg",
+                                                 .nth = 1, .kind = FAULT_ERRNO_AFTER,
+                                                 .os_errno = EIO});
+    fails(TX_EOUTCOME, ktm_commit(txn, NULL, ERR));
+    ok(ktm_sweep(failing.tm, &removed, ERR));
+    cr_expect_eq(removed, 0);
+    cr_expect_eq(directories(), 1);
+    handle_close(&failing);
+    fault_release(&fault);
 }
 
 Test(ktm_checkpoint, keeps_the_payloads_of_commits_that_are_not_trimmed)
