@@ -126,12 +126,17 @@ static enum tx_status try_old_places(struct find_job *job, const struct txfs_ref
     return TX_OK;
 }
 
-/* In an old directory stand old objects, whose inodes the commits need not name. */
-static bool is_old_directory(const struct txfs_model *model, const char *slot)
+/* In an old directory stand old objects, whose inodes the commits need not name. It is old when it
+ * was there before all of them, or when the commit that displaced it saw it. */
+static bool is_old_directory(const struct txfs_model *model, const struct txfs_version *version,
+                             const char *slot)
 {
     struct txio *io = model->fs->io;
     struct txio_stat is;
-    return io->ops->stat(io, model->undo_dir, slot, &is) == 0 && txfs_model_is_old(model, &is);
+    return io->ops->stat(io, model->undo_dir, slot, &is) == 0 &&
+           (txfs_model_is_old(model, &is) ||
+            (version->before != NULL && !TX_MUTANT(77) &&
+             txfs_is_object(model->fs, &is, &version->before->identity)));
 }
 
 /* A directory above may have been displaced with the object in it, when what stood there could not
@@ -150,7 +155,7 @@ static enum tx_status try_below_displaced(struct find_job *job)
             char place[TXFS_PATH_MAX + TXFS_SLOT_PATH_SIZE];
             txfs_ref_slot(&last->ref, slot);
             (void)snprintf(place, sizeof(place), "%s%s", slot, path + size); /* fits */
-            TX_TRY(is_old_directory(job->model, slot) && !TX_MUTANT(61)
+            TX_TRY(is_old_directory(job->model, last, slot) && !TX_MUTANT(61)
                        ? TX_OK
                        : try_at(job, job->model->undo_dir, place, false));
         }

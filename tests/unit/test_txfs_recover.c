@@ -342,6 +342,30 @@ Test(txfs_recover, what_is_in_a_displaced_directory_is_not_taken_for_new)
     cr_assert_eq(pub_stat(f, "dir/sub/old").st_ino, 0);
 }
 
+/* One commit replaces the directory that another made, and a third one makes its content anew. */
+Test(txfs_recover, what_is_in_a_directory_that_a_commit_made_and_another_displaced_is_not_new)
+{
+    PUBLISH_FIXTURE(f, 8);
+    char slot[TXFS_SLOT_PATH_SIZE + 16];
+    struct ktm_txn *txn = pub_begin(f);
+    must(txfs_mkdir(txn, "dir", 0755, &f->err));
+    must(txfs_mkdir(txn, "dir/sub", 0755, &f->err));
+    pub_commit(f, txn);
+    txn = pub_begin(f);
+    must(txfs_remove_tree(txn, "dir", &f->err));
+    must(txfs_mkdir(txn, "dir", 0755, &f->err));
+    tx_lsn replaced = pub_commit(f, txn);
+    txn = pub_begin(f);
+    must(txfs_mkdir(txn, "dir/sub", 0700, &f->err));
+    pub_commit(f, txn);
+    pub_die(f);
+    must(txio_remove_tree(txio_posix(), f->root, "dir/sub", &f->err)); /* the power took it */
+    pub_open(f);
+    cr_assert_eq(pub_stat(f, "dir/sub").st_mode & 07777, 0700);
+    (void)snprintf(slot, sizeof slot, "undo/%016llx", (unsigned long long)replaced);
+    cr_assert(pub_in_store(f, slot));
+}
+
 /* What recovery relies on when it is cut off after it changed a name. */
 static void expect_changes_first(struct layer *layer, struct layer_call *call)
 {
