@@ -100,6 +100,17 @@ Test(txfs_steady, what_another_process_published_is_synced_with_everything)
     cr_assert_eq(seen.syncfs, 1);
 }
 
+/* It may have changed in place what is found as it should be, and so is not touched again. */
+Test(txfs_steady, what_a_dead_process_began_is_synced_with_everything)
+{
+    PUBLISH_FIXTURE(f, 0);
+    settle(f, LSN);
+    must(txio_mkdir(txio_posix(), f->store, "undo/0000000000100000", 0700, &f->err));
+    publish_at(f, LSN, (const char *[]){"x"}, 1);
+    must(txfs_steady(f->fs, LSN + 4096, no_token, &f->err));
+    cr_assert_eq(seen.syncfs, 1);
+}
+
 Test(txfs_steady, a_symlink_needs_a_sync_of_everything)
 {
     PUBLISH_FIXTURE(f, 0);
