@@ -261,6 +261,24 @@ static enum tx_status judge_version(struct txfs_model *model, const struct txfs_
     return TX_OK;
 }
 
+/* A recovery that was broken off may have built the goal's node anew, and not come to all the
+ * changes that later commits made to it. (A staged payload is never built.) */
+static enum tx_status judge_unfinished(struct txfs_model *model, const struct txfs_goal *goal,
+                                       const struct txio_stat *is, enum txfs_owner *owner,
+                                       struct tx_error *err)
+{
+    struct txfs_cnode node = *goal->node;
+    size_t count = txfs_ref_count(&node.amendments);
+    bool built = node.creator.step->entry.payload != TXFS_PAYLOAD_STAGED && !TX_MUTANT(79);
+    for (size_t i = 0; i < count && built && *owner == TXFS_STRANGERS; i++) {
+        enum txfs_verdict verdict;
+        node.amendments.size = i * sizeof(struct txfs_ref);
+        TX_TRY(txfs_judge(model, model->fs->root_dir, goal->path, is, &node, &verdict, err));
+        *owner = verdict == TXFS_OTHER ? TXFS_STRANGERS : TXFS_OURS_TORN;
+    }
+    return TX_OK;
+}
+
 enum tx_status txfs_owner_of(struct txfs_model *model, const struct txfs_goal *goal,
                              const struct txio_stat *is, enum txfs_owner *owner,
                              const struct txfs_version **version, struct tx_error *err)
@@ -280,6 +298,7 @@ enum tx_status txfs_owner_of(struct txfs_model *model, const struct txfs_goal *g
         enum txfs_verdict verdict;
         TX_TRY(txfs_judge(model, model->fs->root_dir, goal->path, is, goal->node, &verdict, err));
         *owner = verdict == TXFS_OTHER ? TXFS_STRANGERS : TXFS_OURS_TORN; /* or a mere copy */
+        TX_TRY(judge_unfinished(model, goal, is, owner, err));
     }
     return TX_OK;
 }

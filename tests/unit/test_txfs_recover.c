@@ -409,6 +409,26 @@ Test(txfs_recover, a_payload_in_its_place_counts_though_nothing_says_so)
     cr_assert_eq(f->foreign_count, 0);
 }
 
+/* A recovery made the file of one commit anew, and was broken off before the change of the next. */
+Test(txfs_recover, a_file_that_was_built_anew_gets_its_later_changes)
+{
+    PUBLISH_FIXTURE(f, 8);
+    struct ktm_txn *txn = pub_begin(f);
+    pub_put(f, txn, "x", "0123456789");
+    pub_commit(f, txn);
+    txn = pub_begin(f);
+    pub_write(f, txn, "x", 2, "AB");
+    pub_commit(f, txn);
+    pub_die(f);
+    cr_assert_eq(renameat(f->root, "x", f->root, "keeps-the-inode"), 0);
+    struct stat st = pub_stat(f, "keeps-the-inode");
+    pub_foreign(f, "x", "0123456789");
+    cr_assert_eq(fchmodat(f->root, "x", st.st_mode & 07777, 0), 0);
+    pub_open(f);
+    cr_assert_str_eq(pub_text(f, "x"), "01AB456789");
+    cr_assert_eq(f->foreign_count, 0);
+}
+
 /* The one commit removed a file; the next made and removed another there, and so found nothing. */
 Test(txfs_recover, what_was_removed_stays_removed_though_the_last_commit_found_nothing)
 {
