@@ -303,6 +303,7 @@ tests_unit_unit_publish_SOURCES = \
 	tests/unit/test_txfs_publish.c \
 	tests/unit/test_txfs_recover.c \
 	tests/unit/test_txfs_revert.c \
+	tests/unit/test_txfs_second_cut.c \
 	tests/unit/test_txfs_steady.c \
 	tests/unit/test_txfs_superseded.c
 tests_unit_unit_publish_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* What a power cut leaves of a recovery, or of several commits, made by hand: disks that the
+ * simulator met and recovery once did not know. */
+#include "publish_fixture.h"
+
+/* The owner got to the disk, and of the mode what the change of owner leaves of it. */
+Test(txfs_second_cut, set_id_bits_that_a_chown_took_come_back)
+{
+    PUBLISH_FIXTURE(f, 8);
+    struct txio_attr attr = {.mask = TXIO_ATTR_OWNER | TXIO_ATTR_MODE, .mode = 06755};
+    attr.uid = geteuid();
+    attr.gid = getegid();
+    pub_foreign(f, "x", "old");
+    struct ktm_txn *txn = pub_begin(f);
+    must(txfs_set_attr(txn, "x", &attr, &f->err));
+    pub_commit(f, txn);
+    pub_die(f);
+    cr_assert_eq(fchmodat(f->root, "x", 0755, 0), 0);
+    pub_open(f);
+    cr_assert_eq(pub_stat(f, "x").st_mode & 07777, 06755);
+    cr_assert_eq(f->foreign_count, 0);
+}
+
+/* A recovery put the new directory where the old one was, and was cut off before it moved the old
+ * one from the one commit's slot to the other's. */
+Test(txfs_second_cut, what_is_in_a_displaced_directory_is_not_taken_for_new)
+{
+    PUBLISH_FIXTURE(f, 8);
+    char first[TXFS_SLOT_PATH_SIZE + 16];
+    char second[TXFS_SLOT_PATH_SIZE + 16];
+    struct ktm_txn *txn = pub_begin(f);
+    must(txfs_mkdir(txn, "dir", 0755, &f->err));
+    must(txfs_mkdir(txn, "dir/sub", 0755, &f->err));
+    pub_put(f, txn, "dir/sub/old", "old");
+    pub_commit(f, txn);
+    must(ktm_checkpoint(f->tm, &f->err));
+    txn = pub_begin(f);
+    must(txfs_remove_tree(txn, "dir", &f->err));
+    tx_lsn removed = pub_commit(f, txn);
+    txn = pub_begin(f);
+    must(txfs_mkdir(txn, "dir", 0700, &f->err));
+    must(txfs_mkdir(txn, "dir/sub", 0700, &f->err));
+    pub_put(f, txn, "dir/sub/new", "new");
+    tx_lsn made = pub_commit(f, txn);
+    pub_die(f);
+    (void)snprintf(second, sizeof second, "undo/%016llx/0", (unsigned long long)made);
+    unsigned slot = 0;
+    do { /* the old directory is in the last slot of the first commit */
+        (void)snprintf(first, sizeof first, "undo/%016llx/%u", (unsigned long long)removed, slot);
+    } while (!pub_in_store(f, first) && slot++ < 10);
+    cr_assert_eq(renameat(f->store, first, f->store, second), 0);
+    must(txio_remove_tree(txio_posix(), f->root, "dir/sub", &f->err));
+    pub_open(f);
+    cr_assert_str_eq(pub_text(f, "dir/sub/new"), "new");
+    cr_assert_eq(pub_stat(f, "dir/sub").st_mode & 07777, 0700);
+    cr_assert_eq(pub_stat(f, "dir/sub/old").st_ino, 0);
+}
+
+/* One commit replaces the directory that another made, and a third one makes its content anew. */
+Test(txfs_second_cut, what_is_in_a_directory_that_a_commit_made_and_another_displaced_is_not_new)
+{
+    PUBLISH_FIXTURE(f, 8);
+    char slot[TXFS_SLOT_PATH_SIZE + 16];
+    struct ktm_txn *txn = pub_begin(f);
+    must(txfs_mkdir(txn, "dir", 0755, &f->err));
+    must(txfs_mkdir(txn, "dir/sub", 0755, &f->err));
+    pub_commit(f, txn);
+    txn = pub_begin(f);
+    must(txfs_remove_tree(txn, "dir", &f->err));
+    must(txfs_mkdir(txn, "dir", 0755, &f->err));
+    tx_lsn replaced = pub_commit(f, txn);
+    txn = pub_begin(f);
+    must(txfs_mkdir(txn, "dir/sub", 0700, &f->err));
+    pub_commit(f, txn);
+    pub_die(f);
+    must(txio_remove_tree(txio_posix(), f->root, "dir/sub", &f->err)); /* the power took it */
+    pub_open(f);
+    cr_assert_eq(pub_stat(f, "dir/sub").st_mode & 07777, 0700);
+    (void)snprintf(slot, sizeof slot, "undo/%016llx", (unsigned long long)replaced);
+    cr_assert(pub_in_store(f, slot));
+}
+
+/* The one commit removed a file; the next made and removed another there, and so found nothing. */
+Test(txfs_second_cut, what_was_removed_stays_removed_though_the_last_commit_found_nothing)
+{
+    PUBLISH_FIXTURE(f, 8);
+    char slot[TXFS_SLOT_PATH_SIZE + 16];
+    pub_foreign(f, "x", "old");
+    struct ktm_txn *txn = pub_begin(f);
+    must(txfs_unlink(txn, "x", &f->err));
+    tx_lsn lsn = pub_commit(f, txn);
+    txn = pub_begin(f);
+    must(txfs_symlink(txn, "target", "x", &f->err));
+    must(txfs_unlink(txn, "x", &f->err));
+    pub_put(f, txn, "other", "other");
+    pub_commit(f, txn);
+    pub_die(f);
+    (void)snprintf(slot, sizeof slot, "undo/%016llx/0", (unsigned long long)lsn);
+    cr_assert_eq(renameat(f->store, slot, f->root, "x"), 0); /* the power took the removal */
+    pub_open(f);
+    cr_assert_eq(pub_stat(f, "x").st_ino, 0);
+    cr_assert_eq(f->foreign_count, 0);
+    pub_die(f);
+    pub_foreign(f, "x", "newer"); /* but this is a stranger's */
+    pub_open(f);
+    cr_assert_str_eq(pub_text(f, "x"), "newer");
+}
+
+/* A recovery made the file of one commit anew, and was broken off before the change of the next. */
+Test(txfs_second_cut, a_file_that_was_built_anew_gets_its_later_changes)
+{
+    PUBLISH_FIXTURE(f, 8);
+    struct ktm_txn *txn = pub_begin(f);
+    pub_put(f, txn, "x", "0123456789");
+    pub_commit(f, txn);
+    txn = pub_begin(f);
+    pub_write(f, txn, "x", 2, "AB");
+    pub_commit(f, txn);
+    pub_die(f);
+    cr_assert_eq(renameat(f->root, "x", f->root, "keeps-the-inode"), 0);
+    struct stat st = pub_stat(f, "keeps-the-inode");
+    pub_foreign(f, "x", "0123456789");
+    cr_assert_eq(fchmodat(f->root, "x", st.st_mode & 07777, 0), 0);
+    pub_open(f);
+    cr_assert_str_eq(pub_text(f, "x"), "01AB456789");
+    cr_assert_eq(f->foreign_count, 0);
+}
+
+/* The power cut kept the payload's new name and not the record that says names are changing. */
+Test(txfs_second_cut, a_payload_in_its_place_counts_though_nothing_says_so)
+{
+    PUBLISH_FIXTURE(f, 8);
+    char path[TXFS_SLOT_PATH_SIZE + 16];
+    struct ktm_txn *txn = pub_begin(f);
+    pub_put_bytes(f, txn, "big", 9000, 1);
+    tx_lsn lsn = pub_commit(f, txn);
+    ino_t ino = pub_stat(f, "big").st_ino;
+    pub_die(f);
+    (void)snprintf(path, sizeof path, "undo/%016llx/changes", (unsigned long long)lsn);
+    cr_assert_eq(unlinkat(f->store, path, 0), 0);
+    pub_open(f);
+    cr_assert_eq(pub_stat(f, "big").st_ino, ino);
+    cr_assert_eq(f->foreign_count, 0);
+}
