@@ -97,7 +97,9 @@ void swarm_fault(struct swarm_process *process, struct layer_call *call)
     for (unsigned i = 0; i < sizeof kinds / sizeof *kinds && !swarm->calm; i++) {
         const struct kind *kind = &kinds[i];
         uint32_t rate = swarm->plan.rates[kind->counter];
-        if (rate == 0 || !fits(kind, call) ||
+        /* A sync that shows the old again tells what an earlier one lied about, as a cut would. */
+        bool tells = kind->counter == SWARM_SYNC_REVERTS && swarm->lied;
+        if (rate == 0 || !fits(kind, call) || tells ||
             (sim_random(&swarm->fault_random) >> 20) % (1u << 20) >= rate) {
             continue;
         }
