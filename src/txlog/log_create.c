@@ -43,11 +43,7 @@ static enum tx_status create(struct txio *io, int dir, const struct txlog_settin
 {
     TX_AUTO_PTR(txlog) log = NULL;
     TX_TRY(log_new(io, dir, TXLOG_READWRITE, &log, err));
-    log->shared_owned = true;
-    log->shared = tx_alloc_zero(txlog_shared_size());
-    if (!log->shared) {
-        return tx_error_set(err, TX_ENOMEM, "out of memory");
-    }
+    TX_TRY(log_shared_private(log, err));
     TX_TRY(control_settings_check(settings, &log->control, err));
     int result = io->ops->random(io, log->control.uuid, sizeof(log->control.uuid));
     if (result < 0) {

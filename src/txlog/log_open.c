@@ -23,9 +23,7 @@ void txlog_close(struct txlog *log)
     if (log->control_fd >= 0) {
         (void)log->io->ops->close(log->io, log->control_fd); /* each write was synced */
     }
-    if (log->shared_owned) {
-        tx_free(log->shared);
-    }
+    tx_free(log->private_memory);
     tx_free(log);
 }
 
@@ -66,11 +64,16 @@ static enum tx_status open_files(struct txlog *log, struct tx_error *err)
                      err);
 }
 
-static enum tx_status open_private(struct txlog *log, struct tx_error *err)
+enum tx_status log_shared_private(struct txlog *log, struct tx_error *err)
 {
-    log->shared = tx_alloc_zero(txlog_shared_size());
-    log->shared_owned = true;
-    return log->shared ? TX_OK : tx_error_set(err, TX_ENOMEM, "out of memory");
+    log->private_memory = tx_alloc_zero(txlog_shared_size() + LOG_SHARED_ALIGNMENT);
+    if (!log->private_memory) {
+        return tx_error_set(err, TX_ENOMEM, "out of memory");
+    }
+    uintptr_t start = (uintptr_t)log->private_memory;
+    uintptr_t skipped = -start & (LOG_SHARED_ALIGNMENT - 1);
+    log->shared = (struct txlog_shared *)(void *)((char *)log->private_memory + skipped);
+    return TX_OK;
 }
 
 void log_shared_begin(struct txlog *log, uint64_t epoch)
@@ -179,7 +182,7 @@ static enum tx_status open_as(struct txlog *log, void *shared, struct tx_error *
     }
     log->log_id = tx_get64(log->control.uuid);
     if (salvage) {
-        TX_TRY(open_private(log, err));
+        TX_TRY(log_shared_private(log, err));
         return open_salvage(log, err);
     }
     log->shared = shared;

@@ -274,11 +274,7 @@ static enum tx_status verify_spare(void *arg, const char *name, enum log_name_ki
 static enum tx_status verify_all(struct verify *verify, struct tx_error *err)
 {
     struct txlog *log = verify->log;
-    log->shared = tx_alloc_zero(txlog_shared_size());
-    log->shared_owned = true;
-    if (!log->shared) {
-        return tx_error_set(err, TX_ENOMEM, "out of memory");
-    }
+    TX_TRY(log_shared_private(log, err));
     TX_TRY(txio_open(log->io, log->dir, CONTROL_NAME, TXIO_READ, 0, &log->control_fd, err));
     TX_TRY(txio_open(log->io, log->dir, LOG_DIR_NAME, TXIO_READ | TXIO_DIRECTORY, 0, &log->log_dir,
                      err));

@@ -91,7 +91,7 @@ struct txlog {
     enum txlog_mode mode;
     uint64_t process; /* that opened the log */
     struct txlog_shared *shared;
-    bool shared_owned;
+    void *private_memory; /* instead of memory that is shared; NULL: there is none */
     struct control control; /* as it was at opening; identity and settings never change */
     uint64_t log_id;
     struct txio_pair append_lock;
@@ -120,6 +120,9 @@ enum tx_status log_check_ready(struct txlog *log, struct tx_error *err) TX_CHECK
 /* Poison after a failed write or sync of something that is in use. Returns `status`. */
 enum tx_status log_poison_on(struct txlog *log, enum tx_status status);
 /* Fill the identity words that everybody compares when joining. */
+/* For a log that nobody else uses: memory of its own, zeroed. */
+enum tx_status log_shared_private(struct txlog *log, struct tx_error *err) TX_CHECKED;
+#define LOG_SHARED_ALIGNMENT 64u
 void log_shared_begin(struct txlog *log, uint64_t epoch);
 
 /* --- segment_files.c: descriptors --- */
