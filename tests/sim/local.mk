@@ -103,7 +103,10 @@ scenario_tests += tests/sim/every_failure.sh
 
 # Who meets whom at which call: every single change-over, and pairs of them.
 check_PROGRAMS += tests/sim/sim_schedules
+# Fibers and the sanitizers are no friends.
+if !SANITIZE
 TESTS += tests/sim/sim_schedules
+endif
 tests_sim_sim_schedules_SOURCES = tests/sim/test_schedules.c
 tests_sim_sim_schedules_LDADD = libtx_swarm.la libtx_sim.la $(UNIT_STORE_LIBS)
 
