@@ -6,11 +6,15 @@
 # A test that needs long answers to TXKIT_TEST_SCALE (1 = normal, 0.1 = a tenth of the work).
 
 # Criterion's own threads leak when tests run side by side, which a sanitizer build reports.
+if SANITIZE
+sanitizers = yes
+endif
 AM_TESTS_ENVIRONMENT = \
 	LC_ALL=C.UTF-8; TZ=UTC; srcdir='$(abs_top_srcdir)'; builddir='$(abs_top_builddir)'; \
 	TXCTL='$(abs_top_builddir)/txctl$(EXEEXT)'; TXKIT_TEST_SCALE="$${TXKIT_TEST_SCALE:-1}"; \
 	CC='$(CC)'; CRITERION_JOBS=1; \
-	export LC_ALL TZ srcdir builddir TXCTL TXKIT_TEST_SCALE CC CRITERION_JOBS;
+	TXKIT_SANITIZERS='$(sanitizers)'; \
+	export LC_ALL TZ srcdir builddir TXCTL TXKIT_TEST_SCALE CC CRITERION_JOBS TXKIT_SANITIZERS;
 
 # A test that hangs is ended, with its children, after so many seconds.
 TEST_TIMEOUT = 2300

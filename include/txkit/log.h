@@ -41,6 +41,7 @@
 #define TXLOG_KIND_EPOCH 0xFFFFFFFFu
 
 typedef uint64_t tx_lsn;
+#define TXLOG_FIRST_LSN ((tx_lsn)TXLOG_BLOCK_SIZE) /* where a new log begins; 0 is no record's */
 
 struct txlog;
 struct txlog_shared; /* defined in src/txlog; lives in shared memory */

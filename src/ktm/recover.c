@@ -57,8 +57,8 @@ static enum tx_status steady_read(struct recovery *recovery, struct tx_error *er
             continue;
         }
         TX_TRY(tm->rm_ops[rm]->open_steady(tm->rms[rm], lsn, recovery->state.tokens[rm], err));
-        if (*lsn == 0) {
-            *lsn = recovery->start; /* as of the checkpoint: the log was trimmed to that */
+        if (*lsn == 0 && (recovery->start == TXLOG_FIRST_LSN || TX_MUTANT(80))) {
+            *lsn = recovery->start; /* never steady yet; then nothing was trimmed either */
         }
         if (*lsn < recovery->start || *lsn > recovery->end) {
             return tx_error_set(err, TX_ECORRUPT,

@@ -58,7 +58,7 @@ enum tx_status control_settings_check(const struct txlog_settings *settings,
 
 static bool control_makes_sense(const struct control *content, uint32_t slot)
 {
-    return content->slot == slot && content->start_lsn >= LOG_FIRST_LSN &&
+    return content->slot == slot && content->start_lsn >= TXLOG_FIRST_LSN &&
            content->start_lsn % TXLOG_BLOCK_SIZE == 0 && content->start_lsn <= INT64_MAX &&
            content->durable_lsn >= content->start_lsn && content->durable_lsn <= INT64_MAX &&
            settings_fit(content->segment_size, content->size_max) &&

@@ -17,8 +17,8 @@ static enum tx_status create_segment(struct txlog *log, struct tx_error *err)
     TX_AUTO(segment_draft) draft = {.log = log, .fd = -1};
     struct segment_header header = {
         .size = log->control.segment_size,
-        .first_lsn = LOG_FIRST_LSN,
-        .durable_lsn = LOG_FIRST_LSN,
+        .first_lsn = TXLOG_FIRST_LSN,
+        .durable_lsn = TXLOG_FIRST_LSN,
     };
     TX_TRY(segment_draft_begin(log, &header, &draft, err));
     return segment_draft_publish(&draft, err);
@@ -27,11 +27,11 @@ static enum tx_status create_segment(struct txlog *log, struct tx_error *err)
 static enum tx_status create_control(struct txlog *log, struct tx_error *err)
 {
     struct control *content = &log->control;
-    content->start_lsn = LOG_FIRST_LSN;
+    content->start_lsn = TXLOG_FIRST_LSN;
     content->start_segment = 1;
     content->last_segment = 1;
-    content->durable_lsn = LOG_FIRST_LSN;
-    content->end_lsn = LOG_FIRST_LSN;
+    content->durable_lsn = TXLOG_FIRST_LSN;
+    content->end_lsn = TXLOG_FIRST_LSN;
     content->flags = CONTROL_CLEAN;
     TX_TRY(zero_fill(log->io, log->control_fd, 0, CONTROL_SIZE, err));
     TX_TRY(control_store(log->io, log->control_fd, content, err));

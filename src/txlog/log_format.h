@@ -8,7 +8,6 @@
 #include "base/codec.h"
 #include "base/hash.h"
 
-#define LOG_FIRST_LSN ((tx_lsn)TXLOG_BLOCK_SIZE) /* 0 never is a record's */
 #define LOG_NAME_SIZE 32u
 #define LOG_DIR_NAME "log"
 

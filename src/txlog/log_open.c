@@ -112,7 +112,7 @@ static void salvage_control(struct txlog *log, const struct segment_list *list)
 {
     if (log->control.start_lsn == 0) {
         bool any = list->count > 0;
-        log->control.start_lsn = any ? list->items[0].header.first_lsn : LOG_FIRST_LSN;
+        log->control.start_lsn = any ? list->items[0].header.first_lsn : TXLOG_FIRST_LSN;
         log->log_id = any ? list->items[list->count - 1].header.log_id : 0;
     }
 }

@@ -115,7 +115,7 @@ enum tx_status segment_decode(const uint8_t block[TXLOG_BLOCK_SIZE], struct segm
     if (!tx_fields_decode(segment_fields, &read, block) || read.seq == 0 ||
         read.size < 2 * TXLOG_BLOCK_SIZE || read.size % TXLOG_BLOCK_SIZE != 0 ||
         read.size > INT64_MAX || read.first_lsn > INT64_MAX ||
-        read.first_lsn % TXLOG_BLOCK_SIZE != 0 || read.first_lsn < LOG_FIRST_LSN) {
+        read.first_lsn % TXLOG_BLOCK_SIZE != 0 || read.first_lsn < TXLOG_FIRST_LSN) {
         return tx_error_set(err, TX_ECORRUPT, "header block makes no sense");
     }
     *header = read;

@@ -6,6 +6,7 @@
  *     fuzz_NAME [FILE]...      these inputs and nothing else
  *     FUZZ_RUNS=N              mutations of each file (default: so many as make 4,000 in all)
  *     FUZZ_SEED=N              of the mutations
+ *     FUZZ_KEEP=FILE           write the input there that broke a promise
  */
 #include <dirent.h>
 #include <signal.h>
@@ -23,6 +24,8 @@
 static struct {
     const char *file;
     uint64_t run, seed;
+    const uint8_t *data;
+    size_t size;
 } doing;
 
 static uint64_t next_random(uint64_t *state)
@@ -33,6 +36,16 @@ static uint64_t next_random(uint64_t *state)
     return z ^ z >> 31;
 }
 
+static void keep_input(void)
+{
+    const char *path = getenv("FUZZ_KEEP");
+    FILE *file = path != NULL ? fopen(path, "wb") : NULL;
+    if (file != NULL) {
+        fwrite(doing.data, 1, doing.size, file);
+        fclose(file);
+    }
+}
+
 /* Name the input before dying of it. */
 static void on_abort(int number)
 {
@@ -41,6 +54,7 @@ static void on_abort(int number)
                         doing.file, (unsigned long long)doing.run, (unsigned long long)doing.seed);
     ssize_t written = write(STDOUT_FILENO, text, (size_t)size);
     (void)written; /* nothing left to do about it */
+    keep_input();
     signal(number, SIG_DFL);
     raise(number);
 }
@@ -107,6 +121,8 @@ static void run_file(const char *path, uint64_t runs, uint64_t seed)
         /* A copy of its own size, so that a sanitizer sees each byte read too much. */
         uint8_t *exact = malloc(now > 0 ? now : 1);
         memcpy(exact, data, now);
+        doing.data = exact;
+        doing.size = now;
         LLVMFuzzerTestOneInput(exact, now);
         free(exact);
     }

@@ -8,10 +8,7 @@ fuzzers = \
 	tests/fuzz/fuzz_store \
 	tests/fuzz/fuzz_text
 check_PROGRAMS += $(fuzzers)
-# Under the sanitizers they run in a build of their own: make fuzz.
-if !SANITIZE
 TESTS += $(fuzzers)
-endif
 
 if FUZZERS
 fuzz_driver =

@@ -103,7 +103,7 @@ scenario_tests += tests/sim/every_failure.sh
 
 # Who meets whom at which call: every single change-over, and pairs of them.
 check_PROGRAMS += tests/sim/sim_schedules
-# Fibers and the sanitizers are no friends.
+# Changes of stacks are slow under the sanitizers: this alone would take longer than all else.
 if !SANITIZE
 TESTS += tests/sim/sim_schedules
 endif

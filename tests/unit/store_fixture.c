@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <sys/mman.h>
+#include <time.h>
 
 #include "store_fixture.h"
 
@@ -9,8 +10,10 @@ struct tx_error fixture_err;
 
 static int count_datasync(struct txio *io, int fd)
 {
+    struct timespec latency = {.tv_nsec = counting.datasync_ns};
     (void)io;
     atomic_fetch_add(&counting.counts->datasync, 1);
+    (void)nanosleep(&latency, NULL);
     return txio_posix()->ops->datasync(txio_posix(), fd);
 }
 
@@ -35,6 +38,7 @@ void fixture_make(const struct txstore_settings *settings)
     counting.ops.sync = count_sync;
     counting.ops.syncfs = count_syncfs;
     counting.base.ops = &counting.ops;
+    counting.datasync_ns = 0;
     counting.counts = mmap(NULL, sizeof *counting.counts, PROT_READ | PROT_WRITE,
                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     cr_assert(counting.counts != MAP_FAILED);

@@ -20,6 +20,7 @@ struct counting_io {
     struct txio base;
     struct txio_ops ops;
     struct force_counts *counts;
+    long datasync_ns; /* latency of the disk, on top of what it really has */
 };
 
 extern struct counting_io counting;

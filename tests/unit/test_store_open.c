@@ -257,3 +257,16 @@ Test(store_open, flipped_bit_in_settings_is_refused_and_found)
     must(txstore_check(NULL, fixture_root, NULL, NULL, NULL, &faults, &fixture_err));
     cr_expect_eq(faults, 0);
 }
+
+/* Found by fuzz_store: without the mark, files counted as steady from where the log begins. */
+Test(store_open, a_steady_point_that_is_gone_is_refused_and_found)
+{
+    struct txstore *store = fixture_open();
+    uint64_t faults = 0;
+    put(store, "file", "content");
+    fixture_close(store); /* steady now, and the log trimmed */
+    cr_assert_eq(unlink(below(".txkit/undo/steady")), 0);
+    cr_expect_eq(txstore_open(fixture_root, NULL, &store, &fixture_err), TX_ECORRUPT);
+    must(txstore_check(NULL, fixture_root, NULL, NULL, NULL, &faults, &fixture_err));
+    cr_expect(faults > 0);
+}

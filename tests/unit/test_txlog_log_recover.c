@@ -30,7 +30,7 @@ static void reopen(void)
 Test(txlog_log_recover, a_new_log_is_clean_and_empty)
 {
     cr_assert(user.recovery.was_clean);
-    cr_assert_eq(user.recovery.end_lsn, LOG_FIRST_LSN);
+    cr_assert_eq(user.recovery.end_lsn, TXLOG_FIRST_LSN);
     cr_assert_eq(user.recovery.torn_bytes, 0);
     cr_assert_eq(user.recovery.rewritten_bytes, 0);
     cr_assert_eq(log_info(&user).identity.epoch, 1);
