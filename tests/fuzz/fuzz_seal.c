@@ -14,6 +14,7 @@
 #define BLOCK TXLOG_BLOCK_SIZE
 #define SETTINGS_SIZE 64u
 #define PARENTS_DEPTH 20u
+#define SEALED_PAGES_MAX 100u
 
 static size_t offset_of(const struct tx_field *fields, const char *name)
 {
@@ -61,23 +62,25 @@ static void seal_segment(uint8_t *bytes, size_t size, size_t offset)
     }
 }
 
-/* Seal a page, then put its new seal wherever its old one stood: parents, root slots. */
-static void seal_page(uint8_t *bytes, size_t size, size_t page, unsigned depth)
+/* Seal a page, then put its new seal wherever its old one stood: parents, root slots. What an edit
+ * has filled with one byte, seals included, stands in many places: *left bounds the work. */
+static void seal_page(uint8_t *bytes, size_t size, size_t page, unsigned depth, unsigned *left)
 {
     uint8_t old[8];
     uint8_t *data = bytes + page * REG_PAGE_SIZE;
     memcpy(old, data + REG_AT_SEAL, sizeof old);
     tx_put64(data + REG_AT_SEAL, reg_page_seal(data, (uint32_t)page));
-    if (depth == PARENTS_DEPTH || memcmp(old, data + REG_AT_SEAL, sizeof old) == 0) {
+    if (depth == PARENTS_DEPTH || *left == 0 || memcmp(old, data + REG_AT_SEAL, sizeof old) == 0) {
         return;
     }
+    --*left;
     for (size_t other = 0; other < size / REG_PAGE_SIZE; other++) {
         uint8_t *from = bytes + other * REG_PAGE_SIZE;
         uint8_t *found = other == page ? NULL
                                        : memmem(from + 8, REG_PAGE_SIZE - 8, old, sizeof old);
         if (found != NULL) {
             memcpy(found, data + REG_AT_SEAL, sizeof old);
-            seal_page(bytes, size, other, depth + 1);
+            seal_page(bytes, size, other, depth + 1, left);
         }
     }
 }
@@ -129,7 +132,8 @@ void fuzz_seal(const char *path, uint8_t *bytes, size_t size, size_t offset)
     } else if (strstr(path, "/log/") != NULL) {
         seal_segment(bytes, size, offset);
     } else if (strcmp(name, "image") == 0 && offset / REG_PAGE_SIZE < size / REG_PAGE_SIZE) {
-        seal_page(bytes, size, offset / REG_PAGE_SIZE, 0);
+        unsigned left = SEALED_PAGES_MAX;
+        seal_page(bytes, size, offset / REG_PAGE_SIZE, 0, &left);
     } else if (strcmp(name, "settings") == 0 && size == SETTINGS_SIZE) {
         tx_put64(bytes + size - 8, tx_hash64(bytes, size - 8, 0));
     } else if (strcmp(name, "changes") == 0) {
