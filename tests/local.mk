@@ -228,8 +228,8 @@ process-soak: all tests/soak/soak
 	done; exit $$status
 .PHONY: soak process-soak
 
-# The command: scripts that drive it, what they share, and two programs that help them.
-check_PROGRAMS += tests/scenario/json_check tests/scenario/hold_lock
+# The command: scripts that drive it, what they share, and programs that help them.
+check_PROGRAMS += tests/scenario/json_check tests/scenario/hold_lock tests/scenario/make_tar
 tests_scenario_json_check_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_scenario_json_check_LDADD = $(JANSSON_LIBS)
 EXTRA_DIST += tests/scenario/scenario_lib.sh
@@ -240,6 +240,7 @@ scenario_tests += \
 	tests/scenario/detached_transactions.sh \
 	tests/scenario/files_and_contents.sh \
 	tests/scenario/history_and_revert.sh \
+	tests/scenario/hostile_archives.sh \
 	tests/scenario/hostile_paths.sh \
 	tests/scenario/import_and_apply.sh \
 	tests/scenario/json_for_programs.sh \

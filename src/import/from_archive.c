@@ -101,6 +101,20 @@ static enum tx_status archive_item(struct import_sink *sink, struct archive_sour
     return status;
 }
 
+static void archive_limits(struct import_sink *sink, const char *archive)
+{
+    struct txio_stat stat;
+    /* One that is not there is reported when it is opened; of a pipe the size is not known. */
+    enum tx_status status = txio_stat_path(txio_posix(), TXIO_CWD, archive, &stat, NULL);
+    uint64_t size = status == TX_OK && S_ISREG(stat.mode) ? stat.size : 0;
+    if (sink->options->bytes_max == 0) {
+        sink->bytes_max = TXIMPORT_BYTES_FREE + TXIMPORT_RATIO * size;
+    }
+    if (sink->options->entries_max == 0) {
+        sink->entries_max = TXIMPORT_ENTRIES_FREE + size / TXIMPORT_ENTRY_SIZE;
+    }
+}
+
 static enum tx_status archive_walk(struct import_sink *sink, struct archive_source *source,
                                    struct tx_error *err)
 {
@@ -125,6 +139,7 @@ enum tx_status tximport_archive(struct ktm_txn *txn, const char *archive, const 
     struct archive_source source __attribute__((cleanup(archive_source_auto))) = {
         archive_read_new()};
     TX_TRY(import_sink_init(&sink, txn, path, options, err));
+    archive_limits(&sink, archive);
     if (!source.archive) {
         return tx_error_set(err, TX_ENOMEM, "out of memory");
     }

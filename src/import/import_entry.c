@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/mutant.h"
 #include "import/import_internal.h"
 
 enum tx_status import_sink_init(struct import_sink *sink, struct ktm_txn *txn, const char *prefix,
@@ -12,6 +13,8 @@ enum tx_status import_sink_init(struct import_sink *sink, struct ktm_txn *txn, c
     sink->txn = txn;
     sink->prefix = prefix;
     sink->options = options ? options : &defaults;
+    sink->bytes_max = sink->options->bytes_max ? sink->options->bytes_max : UINT64_MAX;
+    sink->entries_max = sink->options->entries_max ? sink->options->entries_max : UINT64_MAX;
     tx_map_init(&sink->seen, NULL);
     tx_map_init(&sink->directories, tx_free);
     sink->chunk = tx_alloc(IMPORT_CHUNK_SIZE);
@@ -282,16 +285,38 @@ static void entry_count(struct import_sink *sink, const char *clean, bool existe
     }
 }
 
+/* A small archive can claim to hold more than any disk, or more names than memory has room for.
+ * What it claims is compared before any of it is read. */
+static enum tx_status entry_limits(struct import_sink *sink, const struct import_entry *entry,
+                                   struct tx_error *err)
+{
+    uint64_t size = S_ISREG(entry->mode) && !entry->hard_link ? entry->size : 0;
+    if (size > sink->bytes_max - sink->bytes_seen) {
+        return tx_error_set(err, TX_ELIMIT, "\"%s\": the source unpacks to more than %llu bytes",
+                            entry->path, (unsigned long long)sink->bytes_max);
+    }
+    if (sink->entries_seen == sink->entries_max) {
+        return tx_error_set(err, TX_ELIMIT, "\"%s\": the source has more than %llu objects",
+                            entry->path, (unsigned long long)sink->entries_max);
+    }
+    sink->bytes_seen += size;
+    sink->entries_seen++;
+    return TX_OK;
+}
+
 enum tx_status import_entry_apply(struct import_sink *sink, const struct import_entry *entry,
                                   struct tx_error *err)
 {
     TX_AUTO(tx_buf) path = TX_BUF_INIT;
+    TX_TRY(entry_limits(sink, entry, err));
     TX_TRY(import_path_clean(sink, entry->path, &path, err));
     const char *clean = (const char *)path.data;
+    bool is_top = strlen(clean) == strlen(sink->prefix); /* named "", "." and the like */
+    if (is_top && (!S_ISDIR(entry->mode) || entry->hard_link) && !TX_MUTANT(81)) {
+        return tx_error_set(err, TX_EINVAL, "\"%s\": no name in the source", entry->path);
+    }
     if (clean[0] == '\0') {
-        return S_ISDIR(entry->mode)
-                   ? TX_OK /* the root itself is not the source's to change */
-                   : tx_error_set(err, TX_EINVAL, "\"%s\": no name in the source", entry->path);
+        return TX_OK; /* the root itself is not the source's to change */
     }
     TX_TRY(import_path_note(sink, clean, entry->mode, err));
     TX_TRY(entry_parents(sink, clean, err));

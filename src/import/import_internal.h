@@ -55,6 +55,8 @@ struct import_sink {
     uint8_t *chunk;     /* IMPORT_CHUNK_SIZE bytes */
     uint8_t *old_chunk;
     uint64_t entries;
+    uint64_t bytes_max, entries_max; /* in force */
+    uint64_t bytes_seen, entries_seen;
 };
 
 enum tx_status import_sink_init(struct import_sink *sink, struct ktm_txn *txn, const char *prefix,

@@ -33,6 +33,24 @@ static uint32_t import_flags(const struct txctl_arguments *arguments)
            (txctl_has(arguments, "set-id") ? (uint32_t)TXIMPORT_SETID : 0);
 }
 
+/* To the library 0 means its own limits. */
+static enum tx_status import_limits(const struct txctl_arguments *arguments,
+                                    struct tximport_options *options, struct tx_error *err)
+{
+    const char *bytes = txctl_given(arguments, "max-bytes");
+    const char *entries = txctl_given(arguments, "max-entries");
+    if (bytes) {
+        TRY(txctl_size(bytes, &options->bytes_max, err));
+    }
+    if (entries) {
+        TRY(txctl_number(entries, &options->entries_max, err));
+    }
+    if ((bytes && options->bytes_max == 0) || (entries && options->entries_max == 0)) {
+        return tx_error_set(err, TX_EINVAL, "a limit of 0 lets nothing in");
+    }
+    return TX_OK;
+}
+
 static void give_counts(struct txctl_context *context, const struct tximport_counts *counts)
 {
     const struct {
@@ -75,6 +93,7 @@ static enum tx_status import_any(struct txctl_context *context,
     struct tximport_options options = {.flags = import_flags(arguments),
                                        .progress = show_progress,
                                        .arg = &progress};
+    TRY(import_limits(arguments, &options, err));
     const char *path = arguments->count > 1 ? arguments->values[1] : "";
     txctl_subject(context, arguments->values[0]);
     TRY(txctl_txn(context, &txn, err));
@@ -101,10 +120,19 @@ static enum tx_status run_import(struct txctl_context *context,
     return import_any(context, arguments, tximport_directory, err);
 }
 
-static const struct txctl_option options[] = {
+static const struct txctl_option import_options[] = {
     {"mirror", 0, NULL, "remove what stands below PATH and is not in the source"},
     {"owner", 0, NULL, "take owner and group from the source (root only)"},
     {"set-id", 0, NULL, "keep set-id bits and security attributes"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct txctl_option apply_options[] = {
+    {"mirror", 0, NULL, "remove what stands below PATH and is not in the source"},
+    {"owner", 0, NULL, "take owner and group from the source (root only)"},
+    {"set-id", 0, NULL, "keep set-id bits and security attributes"},
+    {"max-bytes", 0, "SIZE", "refuse an archive that unpacks to more"},
+    {"max-entries", 0, "COUNT", "refuse an archive that has more objects"},
     {NULL, 0, NULL, NULL},
 };
 
@@ -114,7 +142,7 @@ const struct txctl_command txctl_import = {
     .usage = "[OPTION...] DIR PATH",
     .summary = "a directory, as changes under PATH",
     .example = "txctl import --mirror dist/ .",
-    .options = options,
+    .options = import_options,
     .flags = TXCTL_CHANGES,
     .count_min = 2,
     .count_max = 2,
@@ -134,7 +162,7 @@ const struct txctl_command txctl_apply = {
     .usage = "[OPTION...] ARCHIVE [PATH]",
     .summary = "a tar archive (also .gz .xz .zst), as changes under PATH",
     .example = "txctl apply --mirror release-2.0.tar.zst opt/app",
-    .options = options,
+    .options = apply_options,
     .flags = TXCTL_CHANGES,
     .count_min = 1,
     .count_max = 2,

@@ -136,6 +136,12 @@ static bool import(struct txstore *store, const char *archive, uint8_t flags)
     return true;
 }
 
+static bool is_directory(struct txio *io, const char *path)
+{
+    struct txio_stat stat;
+    return io->ops->stat(io, TXIO_CWD, path, &stat) == 0 && S_ISDIR(stat.mode);
+}
+
 void fuzz_one(const uint8_t *data, size_t size)
 {
     struct fuzz_feed feed = {data, size};
@@ -155,6 +161,7 @@ void fuzz_one(const uint8_t *data, size_t size)
     FUZZ_MUST(txstore_close(store, &err), &err);
     FUZZ_EXPECT(committed || tree_of(io, ROOT) == before, "rolled back, and yet changed");
     FUZZ_EXPECT(outside_of(io) == outside, "touched what is outside the root");
+    FUZZ_EXPECT(is_directory(io, ROOT "/in"), "took the place of the directory that it came to");
     FUZZ_MUST(txstore_check(io, ROOT, NULL, NULL, NULL, &faults, &err), &err);
     FUZZ_EXPECT(faults == 0, "%llu faults after an import", (unsigned long long)faults);
     FUZZ_EXPECT(fuzz_memory_peak() - fuzz_memory_now() < MEMORY_MAX, "%llu bytes of memory",
