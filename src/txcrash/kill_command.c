@@ -18,13 +18,6 @@ void kill_die(const char *what)
     exit(TXCRASH_CONVICTED);
 }
 
-/* Paths go into shell commands as they are. */
-static bool is_safe(const char *path)
-{
-    return path[strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                             "%+,-./:=@_")] == '\0';
-}
-
 /* The area goes however this process ends, but not when one of its workers does. */
 static char *area;
 static pid_t area_owner;
@@ -49,13 +42,8 @@ static void remove_area(void)
 
 static bool make_area(struct kill_plan *plan)
 {
-    const char *base = getenv("TMPDIR");
-    base = base && *base ? base : "/tmp";
-    if (!is_safe(base) || *base != '/') {
-        fprintf(stderr,
-                "txcrash kill: TMPDIR must be an absolute path without blanks and quotes, "
-                "not '%s'\n",
-                base);
+    const char *base = txcrash_temporary("kill");
+    if (!base) {
         return false;
     }
     plan->area = kill_format("%s/txcrash-kill.XXXXXX", base);

@@ -25,6 +25,7 @@ txcrash_SOURCES = \
 	src/txcrash/sim_options.h \
 	src/txcrash/shell_words.c \
 	src/txcrash/shell_words.h \
+	src/txcrash/temporary.c \
 	src/txcrash/txcrash.h \
 	src/txcrash/txcrash_main.c
 

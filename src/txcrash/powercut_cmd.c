@@ -271,11 +271,10 @@ static void complete_path(void)
 
 static void choose_keep(struct powercut_options *options)
 {
-    const char *temporary = getenv("TMPDIR");
     char here[PATH_MAX];
     if (!options->keep) {
-        options->keep = powercut_format("%s/txcrash-%s-%d", temporary ? temporary : "/tmp",
-                                        options->fs->name, getpid());
+        options->keep = powercut_format("%s/txcrash-%s-%d", options->temporary, options->fs->name,
+                                        getpid());
     } else if (options->keep[0] != '/' && getcwd(here, sizeof here)) {
         options->keep = powercut_format("%s/%s", here, options->keep);
     }
@@ -287,6 +286,10 @@ static int run(int argc, char **argv)
     int code = powercut_parse(argc, argv, &options);
     if (code != TXCRASH_FINE) {
         return code;
+    }
+    options.temporary = txcrash_temporary("powercut");
+    if (!options.temporary) {
+        return TXCRASH_USAGE;
     }
     complete_path();
     if (options.replay) {

@@ -39,6 +39,7 @@ struct powercut_options {
     uint64_t seed;
     unsigned jobs, states, samples, tear, nested, lies, faults, chaos, timeout_s;
     const char *keep, *replay;
+    const char *temporary; /* directory for what goes away again */
     struct report_outputs outputs;
 };
 /* Answers a value of enum txcrash_exit; when it is not TXCRASH_FINE, it has been said why. */

@@ -161,12 +161,11 @@ static int watch(pid_t first, const sigset_t *signals, int *status)
     return asked;
 }
 
-static char *make_work(void)
+static char *make_work(const char *temporary)
 {
-    const char *temporary = getenv("TMPDIR");
-    char *work = powercut_format("%s/txcrash.XXXXXX", temporary ? temporary : "/tmp");
+    char *work = powercut_format("%s/txcrash.XXXXXX", temporary);
     if (!mkdtemp(work)) {
-        powercut_die_errno("make a directory in %s", temporary ? temporary : "/tmp");
+        powercut_die_errno("make a directory in %s", temporary);
     }
     return work;
 }
@@ -189,7 +188,7 @@ int lab_run(const struct powercut_options *options, int (*work)(struct lab *lab)
     sigaddset(&signals, SIGHUP);
     sigaddset(&signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &signals, NULL); /* inside too: only the command's own are its own */
-    lab.work = make_work();
+    lab.work = make_work(options->temporary);
     fflush(NULL);
     /* A fork whose child alone is in the new namespace; unshare would take our later children. */
     struct clone_args fork_inside = {.flags = CLONE_NEWPID, .exit_signal = SIGCHLD};

@@ -3,6 +3,7 @@
 #ifndef TXCRASH_TXCRASH_H
 #define TXCRASH_TXCRASH_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 /* Exit codes, as those of txctl where they mean the same. */
@@ -19,6 +20,10 @@ struct txcrash_command {
     void (*print_usage)(FILE *to);     /* usage and every option */
     int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 };
+
+/* The directory for temporary files, $TMPDIR or /tmp. NULL, after one line on standard error: a
+ * shell would not take it for one word. */
+const char *txcrash_temporary(const char *command);
 
 /* Listed in txcrash_main.c. */
 extern const struct txcrash_command txcrash_kill;

@@ -15,6 +15,9 @@ code 2 "an unknown option" powercut --fs "$fs" --check true --cut 3 -- true
 code 2 "a number that is none" powercut --fs "$fs" --check true --states many -- true
 code 2 "cuts inside a recovery that is not there" \
     powercut --fs "$fs" --check true --nested 3 -- true
+code 2 "a TMPDIR that a shell would split" \
+    env TMPDIR="$area/with blank" "$txcrash" powercut --fs "$fs" --check true -- true
+has "is refused with a reason" "$area/err" "TMPDIR must be"
 code 0 "help" "$txcrash" help powercut
 has "names the acknowledgements" "$area/out" 'TXCRASH_ACK'
 
