@@ -277,18 +277,22 @@ struct ktm_rm_ops {
                            uint8_t token[KTM_TOKEN_SIZE], struct tx_error *err);
 
     /* Recovery: say from which LSN on commits must be carried out again and the state there: what
-     * the last `steady` was told, or 0 when the RM keeps no LSN of its own: then from the start of
-     * the log. An LSN before that start is refused as damage: an image older than the log. */
+     * the last `steady` was told, 0 when none was ever. Before the start of the log, or 0 when that
+     * was trimmed, is refused as damage: an image older than the log. */
     enum tx_status (*open_steady)(void *rm, tx_lsn *steady_lsn, uint8_t token[KTM_TOKEN_SIZE],
                                   struct tx_error *err);
+    /* Recovery, while the log still has what came later: write again, durably, what open_steady
+     * told. After a failed sync only the page cache may have it, and no later sync writes that
+     * (ATC'20). NULL: open_steady reads nothing that could be so. */
+    enum tx_status (*restate)(void *rm, struct tx_error *err);
     /* Recovery of an RM that needs to see all commits together (NULL: redo one by one). The RM
      * walks them with ktm_each_commit(tm, after, upto). */
     enum tx_status (*recover)(void *rm, struct ktm *tm, tx_lsn after, tx_lsn upto,
                               uint8_t token[KTM_TOKEN_SIZE], struct tx_error *err);
 
     /* Checkpoint: make every effect up to `lsn` (state `token`) durable without the log, and note
-     * `lsn` durably when open_steady tells one, even when nothing else changed. A failure poisons
-     * the store (a sync may not be repeated), except TX_ENOMEM and TX_ELIMIT. */
+     * `lsn` durably for open_steady, even when nothing else changed. A failure poisons the store (a
+     * sync may not be repeated), except TX_ENOMEM and TX_ELIMIT. */
     enum tx_status (*steady)(void *rm, tx_lsn lsn, const uint8_t token[KTM_TOKEN_SIZE],
                              struct tx_error *err);
     /* The log is trimmed up to `lsn`, no snapshot is older than `oldest`: drop leftovers. */

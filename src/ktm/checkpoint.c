@@ -110,6 +110,10 @@ static enum tx_status trim_all(struct ktm *tm, const struct ktm_published *state
 static enum tx_status checkpoint_held(struct ktm *tm, struct ktm_published *state,
                                       enum ktm_trim trim, uint64_t *removed, struct tx_error *err)
 {
+    /* Whoever held the locks before may have met a failing sync: ours would succeed and lie. */
+    if (!TX_MUTANT(82)) {
+        TX_TRY(ktm_enter(tm, err));
+    }
     TX_TRY(ktm_publish_held(tm, NULL, err));
     if (!TX_MUTANT(10)) {
         ktm_published_read(tm, state);

@@ -120,19 +120,12 @@ static enum tx_status run_import(struct txctl_context *context,
     return import_any(context, arguments, tximport_directory, err);
 }
 
-static const struct txctl_option import_options[] = {
+static const struct txctl_option options[] = {
     {"mirror", 0, NULL, "remove what stands below PATH and is not in the source"},
     {"owner", 0, NULL, "take owner and group from the source (root only)"},
     {"set-id", 0, NULL, "keep set-id bits and security attributes"},
-    {NULL, 0, NULL, NULL},
-};
-
-static const struct txctl_option apply_options[] = {
-    {"mirror", 0, NULL, "remove what stands below PATH and is not in the source"},
-    {"owner", 0, NULL, "take owner and group from the source (root only)"},
-    {"set-id", 0, NULL, "keep set-id bits and security attributes"},
-    {"max-bytes", 0, "SIZE", "refuse an archive that unpacks to more"},
-    {"max-entries", 0, "COUNT", "refuse an archive that has more objects"},
+    {"max-bytes", 0, "SIZE", "refuse a source with more content"},
+    {"max-entries", 0, "COUNT", "refuse a source with more objects"},
     {NULL, 0, NULL, NULL},
 };
 
@@ -142,7 +135,7 @@ const struct txctl_command txctl_import = {
     .usage = "[OPTION...] DIR PATH",
     .summary = "a directory, as changes under PATH",
     .example = "txctl import --mirror dist/ .",
-    .options = import_options,
+    .options = options,
     .flags = TXCTL_CHANGES,
     .count_min = 2,
     .count_max = 2,
@@ -162,7 +155,7 @@ const struct txctl_command txctl_apply = {
     .usage = "[OPTION...] ARCHIVE [PATH]",
     .summary = "a tar archive (also .gz .xz .zst), as changes under PATH",
     .example = "txctl apply --mirror release-2.0.tar.zst opt/app",
-    .options = apply_options,
+    .options = options,
     .flags = TXCTL_CHANGES,
     .count_min = 1,
     .count_max = 2,

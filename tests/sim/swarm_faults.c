@@ -65,12 +65,10 @@ static bool fits(const struct kind *kind, const struct layer_call *call)
     return (kind->counter != SWARM_FLIP && kind->counter != SWARM_STALE) || is_sealed(call->where);
 }
 
-/* From now on programs may see what the disk does not have. The log is made for that: recovery
- * writes its tail again. The registry image and the files of the tree are not, see README.md. */
-static bool deceives(const struct kind *kind, const struct layer_call *call)
+/* From now on programs may see what the disk does not have, and nobody was told, see README.md. */
+static bool deceives(const struct kind *kind)
 {
-    return kind->counter == SWARM_SYNC_LATE ||
-           (kind->counter == SWARM_SYNC_KEEPS && !is_log(call->where));
+    return kind->counter == SWARM_SYNC_LATE;
 }
 
 static void remember(struct swarm_process *process, const struct kind *kind,
@@ -81,7 +79,7 @@ static void remember(struct swarm_process *process, const struct kind *kind,
                   (kind->counter == SWARM_SHORT && call->op == LAYER_pread);
     swarm_count(swarm, kind->counter);
     swarm->hurt = swarm->hurt || kind->counter != SWARM_SHORT || call->op == LAYER_pwritev;
-    swarm->lied = swarm->lied || deceives(kind, call);
+    swarm->lied = swarm->lied || deceives(kind);
     if (damage && process->opening && kind->counter != SWARM_SHORT) {
         swarm->ledger.may_lose = true;
     }

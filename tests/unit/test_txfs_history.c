@@ -123,8 +123,11 @@ Test(txfs_history, a_damaged_commit_is_refused)
     char path[64];
     (void)snprintf(path, sizeof(path), "undo/%016llx/changes",
                    (unsigned long long)commit_x(f, "1", "1"));
-    int fd = openat(f->store, path, O_WRONLY | O_CLOEXEC);
-    cr_assert_eq(pwrite(fd, "!", 1, 130), 1);
+    int fd = openat(f->store, path, O_RDWR | O_CLOEXEC);
+    uint8_t byte;
+    cr_assert_eq(pread(fd, &byte, 1, 130), 1);
+    byte ^= 1;
+    cr_assert_eq(pwrite(fd, &byte, 1, 130), 1);
     (void)close(fd);
     must(txfs_history(f->fs, see, &seen, &f->err)); /* not steady: may be in the making */
     cr_assert_eq(seen.count, 0);
