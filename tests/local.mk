@@ -167,9 +167,10 @@ tests_unit_unit_store_SOURCES = \
 	tests/unit/test_store_conflict.c \
 	tests/unit/test_store_forces.c \
 	tests/unit/test_store_hostile.c \
+	tests/unit/test_store_lost_sync.c \
 	tests/unit/test_store_open.c
 tests_unit_unit_store_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
-tests_unit_unit_store_LDADD = $(UNIT_STORE_LIBS) $(CRITERION_LIBS)
+tests_unit_unit_store_LDADD = libtx_sim.la $(UNIT_STORE_LIBS) $(CRITERION_LIBS)
 
 unit_tests += tests/unit/unit_reg
 tests_unit_unit_reg_SOURCES = \

@@ -48,7 +48,6 @@ const struct ktm_rm_ops *txfs_rm_ops(void)
         .prepare = txfs_prepare,
         .redo = txfs_redo,
         .open_steady = txfs_open_steady,
-        .restate = txfs_restate,
         .recover = txfs_recover,
         .steady = txfs_steady,
         .trim = txfs_trim,

@@ -26,14 +26,6 @@ enum tx_status txfs_open_steady(void *rm, tx_lsn *steady_lsn, uint8_t token[KTM_
     return TX_OK;
 }
 
-enum tx_status txfs_restate(void *rm, struct tx_error *err)
-{
-    struct txfs *fs = rm;
-    struct txfs_mark mark;
-    TX_TRY(txfs_mark_read(fs, &mark, err));
-    return mark.lsn == 0 ? TX_OK : txfs_mark_write(fs, &mark, err);
-}
-
 /* Open for a sync. *fd stays -1 when the object is gone. Errors: TX_ENOTSUP when only a syncfs
  * reaches it: symbolic links, nodes, what this user may not open. */
 static enum tx_status open_for_sync(struct txfs *fs, int dir, const char *path, int *fd,

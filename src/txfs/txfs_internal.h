@@ -227,7 +227,6 @@ enum tx_status txfs_publisher_open(struct txfs *fs, struct tx_error *err) TX_CHE
 void txfs_publisher_close(struct txfs *fs);
 enum tx_status txfs_redo(void *rm, const struct ktm_commit_info *commit, enum ktm_redo_mode mode,
                          uint8_t token[KTM_TOKEN_SIZE], struct tx_error *err) TX_CHECKED;
-enum tx_status txfs_restate(void *rm, struct tx_error *err) TX_CHECKED;
 enum tx_status txfs_open_steady(void *rm, tx_lsn *steady_lsn, uint8_t token[KTM_TOKEN_SIZE],
                                 struct tx_error *err) TX_CHECKED;
 enum tx_status txfs_recover(void *rm, struct ktm *tm, tx_lsn after, tx_lsn upto,
