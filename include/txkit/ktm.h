@@ -281,10 +281,6 @@ struct ktm_rm_ops {
      * was trimmed, is refused as damage: an image older than the log. */
     enum tx_status (*open_steady)(void *rm, tx_lsn *steady_lsn, uint8_t token[KTM_TOKEN_SIZE],
                                   struct tx_error *err);
-    /* Recovery, while the log still has what came later: write again, durably, what open_steady
-     * told. After a failed sync only the page cache may have it, and no later sync writes that
-     * (ATC'20). NULL: open_steady reads only what was synced before it got its name. */
-    enum tx_status (*restate)(void *rm, struct tx_error *err);
     /* Recovery of an RM that needs to see all commits together (NULL: redo one by one). The RM
      * walks them with ktm_each_commit(tm, after, upto). */
     enum tx_status (*recover)(void *rm, struct ktm *tm, tx_lsn after, tx_lsn upto,

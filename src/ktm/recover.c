@@ -149,27 +149,6 @@ static enum tx_status redo_commit(void *arg, const struct ktm_commit_info *commi
                                           recovery->state.tokens[recovery->rm], err);
 }
 
-/* Nothing is trimmed before, so a cut leaves the steady LSNs of before, and what they need. A log
- * without records was trimmed by a checkpoint whose syncs all succeeded. */
-static enum tx_status restate_all(struct recovery *recovery, struct tx_error *err)
-{
-    struct ktm *tm = recovery->tm;
-    if (recovery->start == recovery->end) {
-        return TX_OK;
-    }
-    for (unsigned rm = 0; rm < KTM_RM_MAX; rm++) {
-        const struct ktm_rm_ops *ops = tm->rm_ops[rm];
-        if (ops != NULL && ops->restate != NULL) {
-            enum tx_status status = ops->restate(tm->rms[rm], err);
-            if (status != TX_OK) {
-                tx_error_prefix(err, "recover %s", ops->name);
-                return status;
-            }
-        }
-    }
-    return TX_OK;
-}
-
 /* Crash here: after any write of any RM; the next recovery begins from the same steady LSNs. */
 static enum tx_status redo_all(struct recovery *recovery, struct tx_error *err)
 {
@@ -242,7 +221,6 @@ static enum tx_status recover_steps(struct recovery *recovery, struct tx_error *
     TX_TRY(ktm_log_walk(tm, recovery->start, recovery->end, note_record, recovery, err));
     TX_TRY(ktm_log_walk(tm, recovery->start, recovery->end, retire_record, recovery, err));
     atomic_store(&tm->shared->decided, recovery->end);
-    TX_TRY(restate_all(recovery, err));
     TX_TRY(redo_all(recovery, err));
     recovery->state.lsn = recovery->end;
     ktm_published_write(tm, &recovery->state);

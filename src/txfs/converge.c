@@ -56,7 +56,7 @@ static enum tx_status recall_changes(struct txfs *fs, struct txfs_unsteady *comm
     commit->has_changes = true;
     commit->same_boot = memcmp(changes.boot_id, fs->publisher->boot_id, 16) == 0;
     /* After a failed sync only the page cache may have what was read, as in write_again. */
-    commit->must_write |= commit->same_boot;
+    commit->must_write |= commit->same_boot && !TX_MUTANT(83);
     return TX_OK;
 }
 

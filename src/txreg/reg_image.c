@@ -188,19 +188,6 @@ static bool slots_hold(struct txreg *reg, const struct reg_slot *slot)
     return true;
 }
 
-enum tx_status reg_rm_restate(void *rm, struct tx_error *err)
-{
-    struct txreg *reg = rm;
-    struct reg_slot slot;
-    TX_TRY(reg_slot_load(reg->io, reg->fd, &slot, err));
-    for (unsigned number = 0; number < REG_SLOT_PAGES && !TX_MUTANT(83); number++) {
-        TX_TRY(write_slot(reg, &slot, number, err));
-        /* Crash here: the other slot is whole; older, it is one that the log still serves. */
-        TX_TRY(txio_datasync(reg->io, reg->fd, REG_IMAGE_PATH, err));
-    }
-    return TX_OK;
-}
-
 enum tx_status reg_rm_steady(void *rm, tx_lsn lsn, const uint8_t token[KTM_TOKEN_SIZE],
                              struct tx_error *err)
 {

@@ -55,7 +55,6 @@ TX_API const struct ktm_rm_ops *txreg_rm_ops(void)
         .prepare = reg_rm_prepare,
         .redo = reg_rm_redo,
         .open_steady = reg_rm_open_steady,
-        .restate = reg_rm_restate,
         .steady = reg_rm_steady,
         .trim = reg_rm_trim,
     };
