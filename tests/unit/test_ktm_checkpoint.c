@@ -100,35 +100,51 @@ static enum tx_status steady_failing(enum tx_status cause)
     return status;
 }
 
-/* A process whose wait for the checkpoint lock lasts for a commit and a checkpoint of another. */
+/* A process whose wait for the checkpoint lock lasts for what another does meanwhile. */
 struct late_io {
     struct txio io; /* first */
     struct txio_ops ops;
-    bool waits;
+    void (*meanwhile)(void); /* NULL: no wait */
 };
 static struct late_io late;
 
+static void commit_and_checkpoint(void)
+{
+    commit_pair(&handle, 1, 2);
+    ok(ktm_checkpoint(handle.tm, ERR));
+}
+
+static void fail_to_checkpoint(void)
+{
+    fails(TX_EIO, steady_failing(TX_EIO));
+}
+
 static int lock_late(struct txio *io, int fd, uint64_t byte, enum txio_lock_mode mode, bool wait)
 {
-    if (late.waits && byte == TXIO_LOCK_CHECKPOINT && mode == TXIO_EXCLUSIVE_LOCK) {
-        late.waits = false;
-        commit_pair(&handle, 1, 2);
-        ok(ktm_checkpoint(handle.tm, ERR));
+    void (*meanwhile)(void) = late.meanwhile;
+    if (meanwhile && byte == TXIO_LOCK_CHECKPOINT && mode == TXIO_EXCLUSIVE_LOCK) {
+        late.meanwhile = NULL;
+        meanwhile();
     }
     return txio_posix()->ops->lock(io, fd, byte, mode, wait);
+}
+
+static void join_late(struct handle *other)
+{
+    late.ops = *txio_posix()->ops;
+    late.ops.lock = lock_late;
+    late.io.ops = &late.ops;
+    handle_join(other, world, &late.io);
 }
 
 Test(ktm_checkpoint, one_that_waited_for_another_goes_on_from_its_end)
 {
     struct handle other;
-    late.ops = *txio_posix()->ops;
-    late.ops.lock = lock_late;
-    late.io.ops = &late.ops;
-    handle_join(&other, world, &late.io);
+    join_late(&other);
     commit_pair(&handle, 1, 1);
-    late.waits = true;
+    late.meanwhile = commit_and_checkpoint;
     ok(ktm_checkpoint(other.tm, ERR));
-    cr_assert_not(late.waits);
+    cr_assert_null(late.meanwhile);
     struct txlog_info info = handle_log_info(&handle);
     cr_expect_eq(info.start_lsn, info.append_lsn);
     for (unsigned toy = 0; toy < TOYS; toy++) {
@@ -137,6 +153,21 @@ Test(ktm_checkpoint, one_that_waited_for_another_goes_on_from_its_end)
     handle_close(&other);
     handle_reboot(&handle);
     cr_expect_eq(toy_live_value(world, 0, 1), 2);
+}
+
+/* A sync that failed in the other one would succeed now, and be a lie. */
+Test(ktm_checkpoint, one_that_waited_for_another_that_failed_syncs_nothing)
+{
+    struct handle other;
+    join_late(&other);
+    late.meanwhile = fail_to_checkpoint;
+    tx_lsn before = world->live[1]->steady_lsn;
+    fails(TX_EPOISONED, ktm_checkpoint(other.tm, ERR));
+    cr_assert_null(late.meanwhile);
+    cr_expect_eq(world->live[1]->steady_lsn, before);
+    handle_close(&other);
+    handle_reboot(&handle);
+    cr_expect_eq(toy_live_value(world, 0, 1), 5);
 }
 
 Test(ktm_checkpoint, lack_of_memory_is_no_harm)
