@@ -5,10 +5,10 @@
 #   tests/scenario  shell scripts that drive txctl and print TAP ("ok 1 - words")
 # A test that needs long answers to TXKIT_TEST_SCALE (1 = normal, 0.1 = a tenth of the work).
 
-# Criterion's own threads leak when tests run side by side, which a sanitizer build reports.
 if SANITIZE
 sanitizers = yes
 endif
+# Criterion's own threads leak when tests run side by side, which a sanitizer build reports.
 AM_TESTS_ENVIRONMENT = \
 	LC_ALL=C.UTF-8; TZ=UTC; srcdir='$(abs_top_srcdir)'; builddir='$(abs_top_builddir)'; \
 	TXCTL='$(abs_top_builddir)/txctl$(EXEEXT)'; TXKIT_TEST_SCALE="$${TXKIT_TEST_SCALE:-1}"; \

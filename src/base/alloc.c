@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/alloc.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,12 @@ void *tx_alloc_zero(size_t size)
         memset(memory, 0, size);
     }
     return memory;
+}
+
+void *tx_alloc_zero_aligned(size_t size, size_t alignment, void **memory)
+{
+    *memory = tx_alloc_zero(size + alignment);
+    return *memory != NULL ? (char *)*memory + (-(uintptr_t)*memory & (alignment - 1)) : NULL;
 }
 
 void tx_free(void *memory)

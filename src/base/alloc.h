@@ -18,6 +18,9 @@ struct tx_alloc_table {
 
 void *tx_alloc(size_t size);
 void *tx_alloc_zero(size_t size);
+/* At an address that is a multiple of `alignment`, a power of two. Ownership: tx_free(*memory), not
+ * what is returned. NULL, and *memory NULL, when there is none. */
+void *tx_alloc_zero_aligned(size_t size, size_t alignment, void **memory);
 void *tx_resize(void *memory, size_t size);
 /* Copy of a text, NULL when there is no memory. */
 char *tx_text_copy(const char *text);

@@ -8,7 +8,7 @@
 #include "store/store_internal.h"
 
 #define SHARED_FILE "shm"
-#define SHARED_ALIGNMENT ((uintptr_t)4096) /* as mapped memory has; the areas rely on 64 */
+#define SHARED_ALIGNMENT 4096u /* as mapped memory has; the areas rely on 64 */
 
 static size_t shared_align(size_t size)
 {
@@ -101,13 +101,9 @@ enum tx_status txstore_shared_join(struct txstore *store, struct tx_error *err)
 enum tx_status txstore_shared_private(struct txstore *store, struct tx_error *err)
 {
     store->shared_size = shared_total(store);
-    store->private_memory = tx_alloc_zero(store->shared_size + SHARED_ALIGNMENT);
-    if (!store->private_memory) {
-        return tx_error_set(err, TX_ENOMEM, "out of memory");
-    }
-    uintptr_t start = (uintptr_t)store->private_memory;
-    store->shared = (char *)store->private_memory + (-start & (SHARED_ALIGNMENT - 1));
-    return TX_OK;
+    store->shared =
+        tx_alloc_zero_aligned(store->shared_size, SHARED_ALIGNMENT, &store->private_memory);
+    return store->shared ? TX_OK : tx_error_set(err, TX_ENOMEM, "out of memory");
 }
 
 void txstore_shared_release(struct txstore *store)

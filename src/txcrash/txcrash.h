@@ -3,7 +3,6 @@
 #ifndef TXCRASH_TXCRASH_H
 #define TXCRASH_TXCRASH_H
 
-#include <stdbool.h>
 #include <stdio.h>
 
 /* Exit codes, as those of txctl where they mean the same. */

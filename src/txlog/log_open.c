@@ -66,14 +66,9 @@ static enum tx_status open_files(struct txlog *log, struct tx_error *err)
 
 enum tx_status log_shared_private(struct txlog *log, struct tx_error *err)
 {
-    log->private_memory = tx_alloc_zero(txlog_shared_size() + LOG_SHARED_ALIGNMENT);
-    if (!log->private_memory) {
-        return tx_error_set(err, TX_ENOMEM, "out of memory");
-    }
-    uintptr_t start = (uintptr_t)log->private_memory;
-    uintptr_t skipped = -start & (LOG_SHARED_ALIGNMENT - 1);
-    log->shared = (struct txlog_shared *)(void *)((char *)log->private_memory + skipped);
-    return TX_OK;
+    log->shared =
+        tx_alloc_zero_aligned(txlog_shared_size(), LOG_SHARED_ALIGNMENT, &log->private_memory);
+    return log->shared ? TX_OK : tx_error_set(err, TX_ENOMEM, "out of memory");
 }
 
 void log_shared_begin(struct txlog *log, uint64_t epoch)

@@ -119,10 +119,10 @@ enum tx_status log_check_writable(struct txlog *log, struct tx_error *err) TX_CH
 enum tx_status log_check_ready(struct txlog *log, struct tx_error *err) TX_CHECKED;
 /* Poison after a failed write or sync of something that is in use. Returns `status`. */
 enum tx_status log_poison_on(struct txlog *log, enum tx_status status);
-/* Fill the identity words that everybody compares when joining. */
+#define LOG_SHARED_ALIGNMENT 64u
 /* For a log that nobody else uses: memory of its own, zeroed. */
 enum tx_status log_shared_private(struct txlog *log, struct tx_error *err) TX_CHECKED;
-#define LOG_SHARED_ALIGNMENT 64u
+/* Fill the identity words that everybody compares when joining. */
 void log_shared_begin(struct txlog *log, uint64_t epoch);
 
 /* --- segment_files.c: descriptors --- */

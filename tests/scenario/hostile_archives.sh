@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Archives made to climb out, to overwrite, to fill the disk or the memory. Each is refused with one
-# line and nothing changed, or taken, with all of it where it belongs. Shapes of known holes are
-# named: node-tar CVE-2021-32803, 2021-32804, 2026-23745, 2026-24842; Python CVE-2007-4559,
-# 2025-4517; GNU tar CVE-2016-6321; libarchive CVE-2016-5418; git CVE-2021-21300.
+# line and nothing changed, or taken, with all of it where it belongs. Shapes of known holes: path-*
+# Python CVE-2007-4559; hard-link-* node-tar CVE-2026-23745, 2026-24842; cve-* as they say.
 # shellcheck source=tests/scenario/scenario_lib.sh
 . "${srcdir:-.}/tests/scenario/scenario_lib.sh" || exit 1
 outside=$area/outside
@@ -14,7 +13,7 @@ touch -d @1000 "$outside/canary" "$outside"
 long=$(printf '%0300d' 0)
 deep=$(printf 'd/%.0s' {1..300})
 tab=$'\t'
-refused=() taken=()
+refused=() taken=() of_the_store=()
 
 # refuse NAME ENTRY..., take NAME ENTRY...: an archive of these entries, fields separated by blanks.
 describe() { printf '%s\n' "$1"; shift; printf "$tab%s\n" "${@// /$tab}"; }
@@ -72,7 +71,8 @@ refuse climbs-by-the-tree "0 path=up/x body=x"
 # The store is nobody's.
 for path in .txkit .txkit/settings .txkit/log/x ./.txkit/x .txkit//x; do
     count=$((count + 1))
-    refuse "store-$count" "0 path=ok body=x" "0 path=../$path body=x"
+    of_the_store+=("store-$count")
+    describe "store-$count" "0 path=ok body=x" "0 path=$path body=x" >>"$area/table"
 done
 
 # What is said twice, too large, or cut off.
@@ -136,6 +136,12 @@ for name in "${refused[@]}"; do
         "$got $(wc -l <"$area/err") $after $(tree "$outside")" "1 1 $before $out_before"
     [[ $after == "$before" ]] || { renew && before=$(tree in); }
 done
+for name in "${of_the_store[@]}"; do # these are unpacked to the root, where the store is
+    code 1 "$name is refused" txctl apply "$archives/$name.tar" .
+    has "$name: because it is the store" "$area/err" .txkit
+    is "$name: nothing came in" "$(ls -A)" ".txkit
+in"
+done
 for name in "${taken[@]}"; do
     code 0 "$name is taken" txctl apply "$archives/$name.tar" in
     is "$name: nothing outside was touched" "$(tree "$outside")" "$out_before"
@@ -144,7 +150,7 @@ for name in "${taken[@]}"; do
     renew
 done
 before=$(tree in)
-is "archives" "$((${#refused[@]} + ${#taken[@]} >= 150))" 1
+is "archives" "$((${#refused[@]} + ${#of_the_store[@]} + ${#taken[@]} >= 150))" 1
 
 # Bombs: small to send, large to unpack.
 head -c 300M /dev/zero >"$area/zeros"

@@ -113,10 +113,7 @@ static struct sim_image *make_store(struct crash_state *expected, bool waiting)
     must(txstore_open(ROOT, &options, &store, &err), "open");
     must(crash_state_take(io, ROOT, store, expected, &err), "look");
     must(txstore_close(store, &err), "close");
-    struct sim_capture *cut = sim_capture(io);
-    struct sim_choice nothing = {.kind = SIM_KEEP_PREFIX, .value = 0};
-    struct sim_image *image = sim_crash_image(cut, &nothing);
-    sim_capture_free(cut);
+    struct sim_image *image = sim_durable_image(io);
     sim_free(io);
     return image;
 }

@@ -105,6 +105,8 @@ bool sim_choice_parse(const char *text, struct sim_choice *choice);
 
 /* The disk after this choice. Units whose needs are not kept are lost too. */
 struct sim_image *sim_crash_image(struct sim_capture *cut, const struct sim_choice *choice);
+/* The same of this moment, when nothing that is pending is kept. */
+struct sim_image *sim_durable_image(struct txio *io);
 struct sim_image *sim_image_keep(struct sim_image *image);
 void sim_image_drop(struct sim_image *image);
 /* Equal for equal disks: names, contents, attributes, extended attributes, inode numbers. */

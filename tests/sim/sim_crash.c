@@ -154,6 +154,15 @@ struct sim_image *sim_crash_image(struct sim_capture *cut, const struct sim_choi
     return image;
 }
 
+struct sim_image *sim_durable_image(struct txio *io)
+{
+    struct sim_choice nothing = {.kind = SIM_KEEP_PREFIX, .value = 0};
+    struct sim_capture *cut = sim_capture(io);
+    struct sim_image *image = sim_crash_image(cut, &nothing);
+    sim_capture_free(cut);
+    return image;
+}
+
 struct sim_image *sim_image_keep(struct sim_image *image)
 {
     image->refs++;

@@ -65,12 +65,6 @@ static bool fits(const struct kind *kind, const struct layer_call *call)
     return (kind->counter != SWARM_FLIP && kind->counter != SWARM_STALE) || is_sealed(call->where);
 }
 
-/* From now on programs may see what the disk does not have, and nobody was told, see README.md. */
-static bool deceives(const struct kind *kind)
-{
-    return kind->counter == SWARM_SYNC_LATE;
-}
-
 static void remember(struct swarm_process *process, const struct kind *kind,
                      const struct layer_call *call)
 {
@@ -79,7 +73,8 @@ static void remember(struct swarm_process *process, const struct kind *kind,
                   (kind->counter == SWARM_SHORT && call->op == LAYER_pread);
     swarm_count(swarm, kind->counter);
     swarm->hurt = swarm->hurt || kind->counter != SWARM_SHORT || call->op == LAYER_pwritev;
-    swarm->lied = swarm->lied || deceives(kind);
+    /* From now on programs may see what the disk does not have, and nobody was told (README.md). */
+    swarm->lied = swarm->lied || kind->counter == SWARM_SYNC_LATE;
     if (damage && process->opening && kind->counter != SWARM_SHORT) {
         swarm->ledger.may_lose = true;
     }

@@ -51,3 +51,17 @@ Test(base_alloc, no_memory_is_null)
     cr_assert_null(tx_text_copy("text"));
     cr_assert(failing_alloc_end());
 }
+
+Test(base_alloc, aligned_memory_is_aligned_and_zero)
+{
+    for (size_t alignment = 16; alignment <= 4096; alignment *= 2) {
+        void *memory;
+        uint8_t *bytes = tx_alloc_zero_aligned(100, alignment, &memory);
+        cr_assert_not_null(bytes);
+        cr_expect_eq((uintptr_t)bytes % alignment, 0);
+        for (size_t i = 0; i < 100; i++) {
+            cr_expect_eq(bytes[i], 0);
+        }
+        tx_free(memory);
+    }
+}

@@ -47,18 +47,6 @@ static void expect(struct txstore *store, uint32_t value)
     cr_expect_eq(memcmp(data.data, &value, sizeof value), 0);
 }
 
-/* The power fails; of what is pending nothing is kept. */
-static struct txio *cut(struct txio *io)
-{
-    struct sim_capture *capture = sim_capture(io);
-    struct sim_image *image =
-        sim_crash_image(capture, &(struct sim_choice){.kind = SIM_KEEP_PREFIX, .value = 0});
-    struct txio *again = sim_boot(image, NULL);
-    sim_image_drop(image);
-    sim_capture_free(capture);
-    return again;
-}
-
 /* False when a checkpoint has fewer syncs than that. */
 static bool lose_the(uint64_t nth)
 {
@@ -86,7 +74,9 @@ static bool lose_the(uint64_t nth)
     expect(store, 2);
     must(txstore_checkpoint(store, &fixture_err)); /* nothing was committed since */
     must(txstore_close(store, &fixture_err));
-    struct txio *later = cut(io);
+    struct sim_image *left = sim_durable_image(io); /* the power fails */
+    struct txio *later = sim_boot(left, NULL);
+    sim_image_drop(left);
     store = open_on(later);
     expect(store, 2);
     must(txstore_close(store, &fixture_err));

@@ -28,15 +28,12 @@ static struct txio *machine_with_log(uint64_t size_max)
 static void cut_and_expect(struct txio *io, unsigned count)
 {
     struct log_user later;
-    struct sim_capture *capture = sim_capture(io);
-    struct sim_image *image =
-        sim_crash_image(capture, &(struct sim_choice){.kind = SIM_KEEP_PREFIX, .value = 0});
+    struct sim_image *image = sim_durable_image(io);
     struct txio *again = sim_boot(image, NULL);
     log_open(&later, again, root_of(again));
     log_expect(&later, count);
     log_close(&later);
     sim_image_drop(image);
-    sim_capture_free(capture);
     sim_free(again);
 }
 
