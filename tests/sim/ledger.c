@@ -160,11 +160,12 @@ static void note_seen(struct ledger *ledger, const struct frame_header *frame)
     *seen = (struct ledger_seen){frame->lsn, frame->epoch, frame->kind};
 }
 
-void ledger_read(struct ledger *ledger, const uint8_t *data, size_t size)
+void ledger_read(struct ledger *ledger, uint64_t segment, const uint8_t *data, size_t size)
 {
     struct frame_header frame;
     for (size_t at = 0; at + FRAME_HEADER_SIZE <= size; at += TXLOG_BLOCK_SIZE) {
-        if (tx_get32(data + at) == FRAME_MAGIC && frame_decode(&frame, data + at)) {
+        if (tx_get32(data + at) == FRAME_MAGIC && frame_decode(&frame, data + at) &&
+            frame.segment == segment) {
             note_seen(ledger, &frame);
         }
     }

@@ -64,7 +64,7 @@ struct ledger {
     } *seen; /* records that recoveries have read, each as it was read last */
     unsigned seen_count, seen_room;
     uint64_t commits;
-    bool may_lose; /* a damaged read met the recovery: it may have taken the end for torn */
+    bool may_lose; /* a recovery was hurt where none can stand it: tests/sim/README.md */
     uint64_t lost; /* promised commits that were lost so */
 };
 
@@ -74,8 +74,9 @@ struct ledger_txn *ledger_txn_new(struct ledger *ledger, const struct ktm_id *id
 struct ledger_txn *ledger_find(struct ledger *ledger, const struct ktm_id *id);
 /* Bytes are written to a segment: note the record that begins with them, if one does. */
 void ledger_write(struct ledger *ledger, const struct iovec *parts, int count);
-/* A recovery has read these bytes of a segment. */
-void ledger_read(struct ledger *ledger, const uint8_t *data, size_t size);
+/* A recovery has read these bytes of the segment with that number. What stands there from an
+ * earlier life of the file has another one, and is not noted. */
+void ledger_read(struct ledger *ledger, uint64_t segment, const uint8_t *data, size_t size);
 /* Somebody works in this epoch: when nobody did before, look which records its recovery has found.
  * `log` is only read. False with a text when something promised is lost. */
 bool ledger_epoch(struct ledger *ledger, struct txlog *log, char text[LEDGER_TEXT_SIZE]);

@@ -48,7 +48,7 @@
     X(LOOKS, "snapshots compared with the model")                                                  \
     X(CALLS, "calls of the seam")                                                                  \
     X(SWITCHES, "changes between threads")                                                         \
-    X(LOST_TAIL, "commits lost to a damaged read of the log's end")
+    X(LOST_TAIL, "commits lost to a damaged end of the log")
 
 enum swarm_counter {
 #define SWARM_COUNTER_ENUM(name, words) SWARM_##name,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "sim/swarm_internal.h"
+#include "txlog/log_format.h"
 
 /* --- Waiting, which the scheduler does -------------------------------------------------------- */
 
@@ -36,6 +37,23 @@ static void wait_lock(struct swarm_process *process, struct layer_call *call)
 
 static bool is_of_log(const char *path) { return strstr(path, "/" TXSTORE_NAME "/log/") != NULL; }
 
+static bool is_segment(const char *path, uint64_t *number)
+{
+    return is_of_log(path) && log_name_parse(strrchr(path, '/') + 1, number) == LOG_NAME_SEGMENT;
+}
+
+static void note_log_write(struct swarm_process *process, const struct layer_call *call)
+{
+    struct swarm *swarm = process->swarm;
+    uint64_t segment;
+    ledger_write(&swarm->ledger, call->parts, call->count);
+    /* The header of a record that stays where it is: a recovery that found no room for a segment.
+     * Nonsense where it is being written takes the record (README.md). */
+    if (process->opening && call->size == FRAME_HEADER_SIZE && is_segment(call->where, &segment)) {
+        swarm->ledger.may_lose = swarm->ledger.may_lose || swarm->plan.garbage;
+    }
+}
+
 /* While others went on, what is open may have got another name, and the text gone. */
 static void name_again(struct layer *layer, struct layer_call *call)
 {
@@ -66,7 +84,7 @@ static void before(struct layer *layer, struct layer_call *call)
         return;
     }
     if (call->op == LAYER_pwritev && is_of_log(call->where)) {
-        ledger_write(&swarm->ledger, call->parts, call->count);
+        note_log_write(process, call);
     }
     swarm_fault(process, call);
     if (call->op == LAYER_lock && call->blocks && call->flags != TXIO_UNLOCK && !call->done) {
@@ -99,8 +117,10 @@ static void after(struct layer *layer, struct layer_call *call)
     }
     name_again(layer, call); /* a lock may have been waited for */
     process->fault_after(layer, call);
-    if (call->op == LAYER_pread && call->result > 0 && process->opening && is_of_log(call->where)) {
-        ledger_read(&swarm->ledger, call->data, (size_t)call->result);
+    uint64_t segment;
+    if (call->op == LAYER_pread && call->result > 0 && process->opening &&
+        is_segment(call->where, &segment)) {
+        ledger_read(&swarm->ledger, segment, call->data, (size_t)call->result);
     }
     if (call->op == LAYER_realtime_ns) {
         call->result += process->clock_ns;

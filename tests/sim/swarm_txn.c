@@ -191,7 +191,7 @@ void swarm_epoch(struct swarm_process *process)
         /* A damaged read passed for a torn end. Only what was acknowledged last can go so, but the
          * tree has it already: there is no state to compare with any more (docs/faults.md, 9). */
         swarm->given_up = true;
-        swarm_say(swarm, "commits are lost to a damaged read of the log's end");
+        swarm_say(swarm, "commits are lost to a damaged end of the log");
         sched_stop(&swarm->sched);
     }
 }

@@ -95,3 +95,37 @@ Test(store_lost_sync, what_is_shown_after_any_sync_of_a_checkpoint_failed_stays)
     }
     cr_expect_gt(nth, 5, "a checkpoint has more syncs than that");
 }
+
+/* A file that only the log has yet is changed in place by a transaction that is prepared. Recovery
+ * after a power cut makes the file anew, and the change must still fit it when it is decided. */
+Test(store_lost_sync, what_was_prepared_still_fits_a_file_that_was_not_steady)
+{
+    uint32_t value = 2;
+    struct txfs_file *file = NULL;
+    struct ktm_txn *txn = NULL;
+    struct sim_options options = SIM_OPTIONS_DEFAULT;
+    options.profile = SIM_WEAKEST;
+    struct txio *io = sim_new(&options);
+    must(txio_mkdir(io, TXIO_CWD, ROOT, 0755, &fixture_err));
+    must(txstore_init(io, ROOT, NULL, NULL, &fixture_err));
+    struct txstore *store = open_on(io);
+    put(store, 1);
+    must(txstore_begin(store, NULL, &txn, &fixture_err));
+    must(txfs_open(txn, "file", TXFS_WRITE, 0, &file, &fixture_err));
+    must(txfs_pwrite(file, &value, sizeof value, 0, &fixture_err));
+    must(txfs_close(file, &fixture_err));
+    must(txreg_set_u32(txn, "Key", "value", value, &fixture_err));
+    struct ktm_id id = ktm_txn_id(txn);
+    must(ktm_prepare(txn, &fixture_err));
+    struct sim_image *left = sim_durable_image(io); /* the power fails */
+    struct txio *later = sim_boot(left, NULL);
+    sim_image_drop(left);
+    struct txstore *again = open_on(later);
+    expect(again, 1);
+    must(ktm_commit_prepared(txstore_ktm(again), &id, NULL, &fixture_err));
+    expect(again, 2);
+    must(txstore_close(again, &fixture_err));
+    must(txstore_close(store, &fixture_err));
+    sim_free(later);
+    sim_free(io);
+}

@@ -148,3 +148,57 @@ Test(txlog_lost_sync, recoveries_that_are_broken_off_leave_one_slot_of_control)
     sim_capture_free(capture);
     sim_free(io);
 }
+
+static void break_off(struct txio *io, const struct fault_rule *what)
+{
+    struct fault_layer fault;
+    struct log_user user;
+    fault_init(&fault, io, true);
+    const struct fault_rule *rule = fault_add(&fault, what);
+    fails(TX_EIO, log_try_open(&user, &fault.layer.io, root_of(io)));
+    cr_assert_eq(rule->fired, 1);
+    fault_release(&fault);
+}
+
+/* Copied into a spare, with the record of its epoch behind it; then the power takes the tail that
+ * was copied. The next recovery gets the same spare, and what it does not overwrite has LSNs that
+ * are about to be reached. */
+Test(txlog_lost_sync, what_a_broken_off_recovery_copied_is_never_of_the_log)
+{
+    struct log_user user;
+    struct txio *io = machine_with_log(0);
+    log_open(&user, io, root_of(io));
+    log_put_forced(&user, 1, 100);
+    log_put(&user, 2, 100); /* never forced */
+    log_close(&user);
+    break_off(io, &(struct fault_rule){.ops = LAYER_BIT(datasync), .part = "spare-", .nth = 2,
+                                       .times = 1, .os_errno = EIO, .kind = FAULT_ERRNO_AFTER});
+    struct sim_image *image = sim_durable_image(io);
+    struct txio *again = sim_boot(image, NULL);
+    log_open(&user, again, root_of(again));
+    log_expect(&user, 1);
+    ok(txlog_trim(user.log, log_info(&user).append_lsn, &test_err));
+    log_close_clean(&user);
+    log_open(&user, again, root_of(again));
+    log_close(&user);
+    sim_image_drop(image);
+    sim_free(again);
+    sim_free(io);
+}
+
+/* A recovery is broken off between the name of its segment and the sync of that name; the next one
+ * finds the name, says in control what the segment proves, and is broken off, too. */
+Test(txlog_lost_sync, control_vouches_for_no_segment_whose_name_may_go)
+{
+    struct log_user user;
+    struct txio *io = machine_with_log(0);
+    log_open(&user, io, root_of(io));
+    log_put_forced(&user, 1, 100);
+    log_close(&user);
+    break_off(io, &(struct fault_rule){.ops = LAYER_BIT(rename), .part = "log/", .nth = 1,
+                                       .times = 1, .os_errno = EIO, .kind = FAULT_ERRNO_AFTER});
+    break_off(io, &(struct fault_rule){.ops = LAYER_BIT(pwritev), .part = "log/", .nth = 1,
+                                       .times = 1, .os_errno = EIO, .kind = FAULT_ERRNO});
+    cut_and_expect(io, 1);
+    sim_free(io);
+}
