@@ -217,7 +217,8 @@ tests_soak_soak_LDADD = libtxkit.la
 # The long versions, one after the other: all of them, and each kind.
 soak: process-soak sim-soak powercut-soak
 SOAK_SCALE = 10
-SOAK_TESTS = tests/soak/soak tests/scenario/cli_kills.sh tests/scenario/main_job_kills.sh
+SOAK_TESTS = tests/soak/soak tests/scenario/cli_kills.sh tests/scenario/main_job_kills.sh \
+	tests/scenario/txcrash_kill.sh
 process-soak: all tests/soak/soak
 	$(AM_TESTS_ENVIRONMENT) status=0; TXKIT_TEST_SCALE=$(SOAK_SCALE); export TXKIT_TEST_SCALE; \
 	for test in $(SOAK_TESTS); do \
@@ -228,6 +229,14 @@ process-soak: all tests/soak/soak
 	  esac; \
 	done; exit $$status
 .PHONY: soak process-soak
+
+# What of the library the tests execute, by layer: a build of its own in coverage/.
+COVERAGE_TESTS = $(unit_tests) $(scenario_tests) tests/sim/sim_crash $(fuzzers)
+coverage:
+	$(srcdir)/scripts/coverage "$(abs_top_srcdir)" "$(abs_top_builddir)/coverage"
+check-coverage:
+	$(MAKE) check TESTS="$(COVERAGE_TESTS)"
+.PHONY: coverage check-coverage
 
 # The command: scripts that drive it, what they share, and programs that help them.
 check_PROGRAMS += tests/scenario/json_check tests/scenario/hold_lock tests/scenario/make_tar

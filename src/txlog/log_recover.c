@@ -34,8 +34,8 @@ static enum tx_status recover_epoch(struct txlog *log, const struct log_scan *sc
     content.flags &= ~(uint32_t)CONTROL_CLEAN;
     content.end_lsn = 0;
     content.durable_lsn = scan->proven;
-    /* Some of them may be dropped; their numbers are never given again. Nor is the next one, if this
-     * recovery takes it: broken off, it leaves records under that number in a spare. */
+    /* Some of them may be dropped; their numbers are never given again. Nor is the next one, if
+     * this recovery takes it: broken off, it leaves records under that number in a spare. */
     if (!TX_MUTANT(43)) {
         content.last_segment = survey.seq_max;
         content.last_segment += scan->verdict != SCAN_CLEAN && !TX_MUTANT(84);

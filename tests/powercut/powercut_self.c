@@ -311,7 +311,13 @@ static int test_all(struct lab *lab)
 
 int main(void)
 {
-    struct powercut_options options = {.seed = 1, .tear = POWERCUT_SECTOR, .timeout_s = 60};
+    const char *temporary = getenv("TMPDIR");
+    struct powercut_options options = {
+        .seed = 1,
+        .tear = POWERCUT_SECTOR,
+        .timeout_s = 60,
+        .temporary = temporary ? temporary : "/tmp",
+    };
     if (!fs_is_ready(NULL)) {
         puts("ok 1 - # SKIP not possible here\n1..1");
         return 0;

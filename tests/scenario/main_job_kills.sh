@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The main job, killed before each of its system calls (tzdata) and at a sample of them (git).
-# A smaller TXKIT_TEST_SCALE samples tzdata too, a larger one takes more of git.
+# The main job, killed before its system calls and done again: at a sample of them, and from a
+# TXKIT_TEST_SCALE of 4 on (`make soak') before each of them for tzdata, which takes two processors
+# a quarter of an hour, and at thousands of them for git.
 set -euo pipefail
 : "${builddir:?}" "${srcdir:?}"
 
@@ -18,11 +19,13 @@ run() { # WORDS ARGUMENT...
 }
 
 scale=${TXKIT_TEST_SCALE:-1}
-if awk -v scale="$scale" 'BEGIN { exit !(scale >= 1) }'; then
-    git_kills=$(awk -v scale="$scale" 'BEGIN { print int(300 * scale) }')
+share() { awk -v scale="$scale" -v all="$1" 'BEGIN { print int(all * scale + 0.5) }'; }
+if awk -v scale="$scale" 'BEGIN { exit !(scale >= 4) }'; then
     run "tzdata killed at every system call" --kills all "$builddir" tzdata
-    run "git killed at a sample of its system calls" --kills "$git_kills" "$builddir" git
 else
-    run "tzdata killed at a sample of its system calls" --kills 100 "$builddir" tzdata
+    run "tzdata killed at a sample of its system calls" --kills "$(share 800)" "$builddir" tzdata
+fi
+if awk -v scale="$scale" 'BEGIN { exit !(scale >= 1) }'; then
+    run "git killed at a sample of its system calls" --kills "$(share 60)" "$builddir" git
 fi
 echo "1..$number"

@@ -69,7 +69,8 @@ copies=$(total copies)
 code 0 "copies that are as before serve again" kill_it --changing --reuse --jobs 1 --dir template \
     --check "$one_file" -- sh -c 'cp new {dir}/tmp && mv {dir}/tmp {dir}/a'
 same "so fewer are made" test "$(total copies)" -lt "$copies"
-# What the calls that only read hide: nothing. Both ways see the same states of the directory.
+# What the calls that only read hide: nothing. Killing at any call shows no state of the directory
+# that killing at the calls that change something does not. `make soak' tries all of the calls.
 cat >many_calls <<'END'
 cd "$TXCRASH_DIR" && mkdir -m 700 d && cp b d/b && chmod 600 d/b && ln -s b d/link && ln a d/a &&
     mv d/b c && : >a && rm b && rmdir e
@@ -78,13 +79,15 @@ mkdir template/e
 sum='cd {dir} && { find . -printf "%P %y %m %n %s %l\n"; find . -type f -exec cat {} +; } |
     LC_ALL=C sort | md5sum'
 seen() { sed -n 's/^ *[0-9]*  check: //p' "$area/out" | sort; }
-code 0 "many kinds of calls" kill_it --dir template --check "$sum" -- sh many_calls
-wanted=$(seen)
+choice=(--sample 80 --seed 1)
+awk -v scale="${TXKIT_TEST_SCALE:-1}" 'BEGIN { exit !(scale >= 10) }' && choice=(--every)
+code 0 "many kinds of calls" kill_it "${choice[@]}" --dir template --check "$sum" -- sh many_calls
+any=$(seen)
 code 0 "those of them that change something" kill_it --changing --dir template --check "$sum" -- \
     sh many_calls
-is "see the same states" "$(seen)" "$wanted"
+is "miss no state" "$(comm -23 <(printf '%s\n' "$any") <(seen))" ""
 lacks "all of them counted" "$area/out" "something else"
-same "which are several" test "$(wc -l <<<"$wanted")" -ge 8
+same "which are several" test "$(seen | wc -l)" -ge 8
 rmdir template/e
 
 code 0 "a sample" kill_it --sample 7 --seed 5 --dir template --check "$one_file" -- \
