@@ -39,6 +39,7 @@ struct crash_workload {
     crash_workload_fn *run;
     crash_workload_fn *prepare; /* before, without cuts; NULL: crash_standard_tree */
     bool makes_store;           /* begins without a store */
+    bool is_large;              /* many pending operations at once: fewer draws at each point */
 };
 extern const struct crash_workload crash_workloads[]; /* ended by a NULL name */
 

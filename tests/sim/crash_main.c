@@ -51,12 +51,13 @@ static double scale(void)
 }
 
 /* The first round tries everything on the weakest disk, the others sample. */
-static struct crash_limits limits_for(double factor, uint64_t round)
+static struct crash_limits limits_for(double factor, uint64_t round, bool is_large)
 {
+    unsigned share = is_large && factor < 4 ? 4 : 1;
     struct crash_limits limits = {
-        .plan = {.exhaustive_max = 10, .samples = 256, .tears = 1},
+        .plan = {.exhaustive_max = 10, .samples = 256 / share, .tears = 1},
         .nested_plan = {.exhaustive_max = 3, .samples = 6, .tears = 1, .seed = 9},
-        .nested_every = 100,
+        .nested_every = 100 * share,
         .verify_every = 16,
         .nested_points = 10,
     };
@@ -66,6 +67,8 @@ static struct crash_limits limits_for(double factor, uint64_t round)
         limits.plan.samples = (unsigned)(256 * factor) + 4;
         limits.nested_every = (uint64_t)(100 / factor);
         limits.points_every = factor < 0.1 ? (unsigned)(0.1 / factor + 0.5) : 1;
+    } else {
+        limits.plan.samples *= (unsigned)factor;
     }
     return limits;
 }
@@ -125,10 +128,10 @@ static int run_all(const struct options *options)
     struct crash_totals totals = {0};
     uint64_t rounds = options->rounds != 0 ? options->rounds : factor < 0.1 ? 1 : 3;
     for (uint64_t round = 0; round < rounds; round++) {
-        struct crash_limits limits = limits_for(factor, round);
-        limits.nested_every = options->nested != 0 ? options->nested : limits.nested_every;
-        limits.violations_max = options->first;
         for (const struct crash_workload *at = crash_workloads; at->name != NULL; at++) {
+            struct crash_limits limits = limits_for(factor, round, at->is_large);
+            limits.nested_every = options->nested != 0 ? options->nested : limits.nested_every;
+            limits.violations_max = options->first;
             bool wanted = options->workload == NULL || strcmp(options->workload, at->name) == 0;
             if (wanted && !(options->first && totals.violations > 0)) {
                 run_one(at, options->seed != 0 ? options->seed : round + 1,
@@ -147,7 +150,7 @@ static int run_all(const struct options *options)
     if (good && options->workload == NULL) {
         /* With fewer cuts than that a lie may go unnoticed by chance. */
         double enough = factor < LIES_SCALE_MIN ? LIES_SCALE_MIN : factor;
-        struct crash_limits limits = limits_for(enough < 0.2 ? enough : 0.2, 0);
+        struct crash_limits limits = limits_for(enough < 0.2 ? enough : 0.2, 0, false);
         good = crash_lies(&limits);
     }
     return good ? 0 : 1;
@@ -259,7 +262,7 @@ int main(int argc, char **argv)
     }
     if (options.lies) {
         /* They end at the first violation, and need enough cuts to meet it. */
-        struct crash_limits limits = limits_for(scale() < 1 ? 1 : scale(), 0);
+        struct crash_limits limits = limits_for(scale() < 1 ? 1 : scale(), 0, false);
         return crash_lies(&limits) ? 0 : 1;
     }
     return options.replay != NULL ? replay(options.replay) : run_all(&options);
