@@ -17,12 +17,9 @@ kills=0
 # A leak detector cannot work in a program that is traced already.
 export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 # Memory is where thousands of short runs belong.
-export TMPDIR=$area/tmp
-if [[ -d /dev/shm && -w /dev/shm ]]; then
-    TMPDIR=$(mktemp -d /dev/shm/txkit-cli-kills.XXXXXX)
-    trap 'rm -rf "$area" "$TMPDIR"' EXIT
-fi
-mkdir -p "$TMPDIR"
+TMPDIR=$(mktemp -d "$("$srcdir/scripts/memory-tmpdir")/txkit-cli-kills.XXXXXX")
+export TMPDIR
+trap 'rm -rf "$area" "$TMPDIR"' EXIT
 cd "$area" || exit 1
 
 in_template() { "$TXCTL" --store template/.txkit "$@"; }

@@ -23,9 +23,9 @@ share() { awk -v scale="$scale" -v all="$1" 'BEGIN { print int(all * scale + 0.5
 if awk -v scale="$scale" 'BEGIN { exit !(scale >= 4) }'; then
     run "tzdata killed at every system call" --kills all "$builddir" tzdata
 else
-    run "tzdata killed at a sample of its system calls" --kills "$(share 800)" "$builddir" tzdata
+    run "tzdata killed at a sample of its system calls" --kills "$(share 400)" "$builddir" tzdata
 fi
 if awk -v scale="$scale" 'BEGIN { exit !(scale >= 1) }'; then
-    run "git killed at a sample of its system calls" --kills "$(share 60)" "$builddir" git
+    run "git killed at a sample of its system calls" --kills "$(share 30)" "$builddir" git
 fi
 echo "1..$number"

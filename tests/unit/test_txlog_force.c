@@ -17,7 +17,7 @@ static int slow_sync(struct hook_io *self, enum hook_op op, enum hook_when when)
 {
     (void)self;
     if (op == HOOK_DATASYNC && when == HOOK_BEFORE) {
-        (void)usleep(1000); /* so that others come while one is forcing, however fast the disk */
+        (void)usleep(5000); /* so that others come while one is forcing, however fast the disk */
     }
     return 0;
 }
