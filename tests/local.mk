@@ -202,7 +202,8 @@ tests_unit_unit_reg_LDADD = $(UNIT_REG_LIBS) $(CRITERION_LIBS)
 check_PROGRAMS += tests/soak/soak tests/soak/fill_disk
 tests_soak_fill_disk_LDADD = libtxkit.la
 scenario_tests += tests/scenario/full_disk.sh
-kernel_tests += tests/scenario/main_job_kills.sh tests/scenario/cli_kills.sh
+kernel_tests += tests/scenario/main_job_kills.sh tests/scenario/cli_kills.sh \
+	tests/scenario/txcrash_kill.sh
 TESTS += tests/soak/soak
 tests_soak_soak_SOURCES = \
 	tests/soak/soak.c \
@@ -262,7 +263,6 @@ scenario_tests += \
 	tests/scenario/scripts_with_exec.sh \
 	tests/scenario/sim_seeds.sh \
 	tests/scenario/store_and_settings.sh \
-	tests/scenario/txcrash_kill.sh \
 	tests/scenario/txcrash_report.sh
 
 include tests/models/local.mk

@@ -12,7 +12,7 @@ sim() { "$txcrash" sim "$@"; }
 # Under the sanitizers ten histories take a second, where they are 250 otherwise.
 count=$(awk -v scale="${TXKIT_TEST_SCALE:-1}" -v share="${TXKIT_SANITIZERS:+0.16}" \
     'BEGIN { n = 2500 * scale * (share ? share : 1); print n < 20 ? 20 : int(n) }')
-few=$((count < 100 ? count * 2 : 200))
+few=$((count < 100 ? count : 200))
 kinds="read-error write-error late-error short flip stale sync-keeps sync-reverts sync-late space
     files lock memory clock"
 for kind in none $kinds; do

@@ -170,7 +170,9 @@ Test(txlog_force, four_processes_share_forces, .init = setup_roomy)
         cr_assert_eq(status, 0);
     }
     uint64_t forces = log_info(&user).force_count - before;
-    cr_assert_lt(forces * 2, 4 * ROUNDS, "%u forces", (unsigned)forces);
+    /* While one forces the other three come, and are forced by one of them: two forces for four
+     * records when nobody is late, and four when nothing is shared. */
+    cr_assert_lt(forces * 4, 3 * 4 * ROUNDS, "%u forces", (unsigned)forces);
     cr_assert_eq(log_info(&user).append_lsn, log_info(&user).durable_lsn);
     log_reopen(&user);
     struct log_contents contents;
