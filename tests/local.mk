@@ -125,6 +125,7 @@ tests_unit_unit_log_LDADD = libtx_sim.la $(UNIT_LOG_LIBS) $(CRITERION_LIBS)
 unit_tests += tests/unit/unit_ktm
 tests_unit_unit_ktm_SOURCES = \
 	tests/unit/failing_alloc.h \
+	tests/unit/hook_io.h \
 	tests/unit/ktm_fixture.c \
 	tests/unit/ktm_fixture.h \
 	tests/unit/test_ktm_barrier.c \
@@ -202,8 +203,9 @@ tests_unit_unit_reg_LDADD = $(UNIT_REG_LIBS) $(CRITERION_LIBS)
 check_PROGRAMS += tests/soak/soak tests/soak/fill_disk
 tests_soak_fill_disk_LDADD = libtxkit.la
 scenario_tests += tests/scenario/full_disk.sh
-kernel_tests += tests/scenario/main_job_kills.sh tests/scenario/cli_kills.sh \
+kill_tests = tests/scenario/cli_kills.sh tests/scenario/main_job_kills.sh \
 	tests/scenario/txcrash_kill.sh
+kernel_tests += $(kill_tests)
 TESTS += tests/soak/soak
 tests_soak_soak_SOURCES = \
 	tests/soak/soak.c \
@@ -218,8 +220,7 @@ tests_soak_soak_LDADD = libtxkit.la
 # The long versions, one after the other: all of them, and each kind.
 soak: process-soak sim-soak powercut-soak
 SOAK_SCALE = 10
-SOAK_TESTS = tests/soak/soak tests/scenario/cli_kills.sh tests/scenario/main_job_kills.sh \
-	tests/scenario/txcrash_kill.sh
+SOAK_TESTS = tests/soak/soak $(kill_tests)
 process-soak: all tests/soak/soak
 	$(AM_TESTS_ENVIRONMENT) status=0; TXKIT_TEST_SCALE=$(SOAK_SCALE); export TXKIT_TEST_SCALE; \
 	for test in $(SOAK_TESTS); do \
@@ -230,14 +231,6 @@ process-soak: all tests/soak/soak
 	  esac; \
 	done; exit $$status
 .PHONY: soak process-soak
-
-# What of the library the tests execute, by layer: a build of its own in coverage/.
-COVERAGE_TESTS = $(unit_tests) $(scenario_tests) tests/sim/sim_crash $(fuzzers)
-coverage:
-	$(srcdir)/scripts/coverage "$(abs_top_srcdir)" "$(abs_top_builddir)/coverage"
-check-coverage:
-	$(MAKE) check TESTS="$(COVERAGE_TESTS)"
-.PHONY: coverage check-coverage
 
 # The command: scripts that drive it, what they share, and programs that help them.
 check_PROGRAMS += tests/scenario/json_check tests/scenario/hold_lock tests/scenario/make_tar
