@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 # Cutting the power: the laboratory tested on itself, programs with known habits, our own updater.
 check_PROGRAMS += tests/powercut/powercut_self tests/powercut/habits
-tests_powercut_powercut_self_SOURCES = tests/powercut/powercut_self.c $(powercut_core_sources)
+tests_powercut_powercut_self_SOURCES = \
+	$(powercut_core_sources) \
+	src/txcrash/temporary.c \
+	tests/powercut/powercut_self.c
 tests_powercut_powercut_self_LDADD = $(XXHASH_LIBS)
 TESTS += tests/powercut/powercut_self
 

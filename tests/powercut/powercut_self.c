@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "txcrash/powercut_internal.h"
+#include "txcrash/txcrash.h"
 
 #define DISK_SIZE ((uint64_t)4 << 20)
 #define STEPS 240u
@@ -311,13 +312,11 @@ static int test_all(struct lab *lab)
 
 int main(void)
 {
-    const char *temporary = getenv("TMPDIR");
-    struct powercut_options options = {
-        .seed = 1,
-        .tear = POWERCUT_SECTOR,
-        .timeout_s = 60,
-        .temporary = temporary ? temporary : "/tmp",
-    };
+    struct powercut_options options = {.seed = 1, .tear = POWERCUT_SECTOR, .timeout_s = 60};
+    options.temporary = txcrash_temporary("powercut");
+    if (!options.temporary) {
+        return 1;
+    }
     if (!fs_is_ready(NULL)) {
         puts("ok 1 - # SKIP not possible here\n1..1");
         return 0;

@@ -12,7 +12,6 @@ set -u
 . "${srcdir:?}/tests/scenario/scenario_lib.sh"
 txcrash=${builddir:?}/txcrash
 state_of=$builddir/tests/kill/state_of
-scale=${TXKIT_TEST_SCALE:-1}
 kills=0
 # A leak detector cannot work in a program that is traced already.
 export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
@@ -64,11 +63,14 @@ END
 
 # How many numbers: all, or a share of what there are about.
 choice() { # ABOUT
-    awk -v scale="$scale" -v about="$1" 'BEGIN {
-        if (scale >= 10) print "--every"
-        else if (scale >= 4) print "--every --changing"
-        else printf "--sample %d --seed 1 --changing\n", about * scale / 3 + 1
-    }'
+    if at_scale 10; then
+        echo --every
+    elif at_scale 4; then
+        echo --every --changing
+    else
+        awk -v scale="${TXKIT_TEST_SCALE:-1}" -v about="$1" \
+            'BEGIN { printf "--sample %d --seed 1 --changing\n", about * scale / 3 + 1 }'
+    fi
 }
 
 # What is done in each copy before the command that is killed: a transaction knows inodes, and a
@@ -187,8 +189,8 @@ kill_at_each "settings" settings settings history.count-max 3
 # Recovery: the script is killed, then each recovery, at one call after the other.
 setup=true
 nested=(--sample 16 --seed 1 --changing)
-awk -v scale="$scale" 'BEGIN { exit !(scale >= 10) }' && nested=(--every --changing)
-awk -v scale="$scale" 'BEGIN { exit !(scale < 1) }' && nested=(--sample 4 --seed 1 --changing)
+at_scale 10 && nested=(--every --changing)
+at_scale 1 || nested=(--sample 4 --seed 1 --changing)
 kill_them "recovery, killed again and again" files "$old" "$new" "${nested[@]}" --nested \
     --recover "'$TXCTL' --store {dir}/.txkit recover" -- \
     "$TXCTL" --store '{dir}/.txkit' exec script

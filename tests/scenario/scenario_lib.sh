@@ -8,6 +8,7 @@
 #   has WORDS FILE TEXT       the file must hold the text (lacks: must not)
 #   same WORDS COMMAND...     the command must succeed
 #   finish                    the last line
+#   at_scale N                is TXKIT_TEST_SCALE that much or more?
 # shellcheck disable=SC2034,SC2001
 set -u
 : "${TXCTL:?the program to test}"
@@ -28,6 +29,10 @@ number=0
 bad=0
 
 txctl() { "$TXCTL" "$@"; }
+
+at_scale() {
+    awk -v scale="${TXKIT_TEST_SCALE:-1}" -v least="$1" 'BEGIN { exit !(scale >= least) }'
+}
 
 # fed TEXT COMMAND...: the command with this standard input
 fed() { printf %s "$1" | "${@:2}"; }

@@ -80,7 +80,7 @@ sum='cd {dir} && { find . -printf "%P %y %m %n %s %l\n"; find . -type f -exec ca
     LC_ALL=C sort | md5sum'
 seen() { sed -n 's/^ *[0-9]*  check: //p' "$area/out" | sort; }
 choice=(--sample 80 --seed 1)
-awk -v scale="${TXKIT_TEST_SCALE:-1}" 'BEGIN { exit !(scale >= 10) }' && choice=(--every)
+at_scale 10 && choice=(--every)
 code 0 "many kinds of calls" kill_it "${choice[@]}" --dir template --check "$sum" -- sh many_calls
 any=$(seen)
 code 0 "those of them that change something" kill_it --changing --dir template --check "$sum" -- \

@@ -7,6 +7,7 @@
 #define TEST_HOOK_IO_H
 
 #include <string.h>
+#include <unistd.h>
 
 #include <txkit/io.h>
 
@@ -79,6 +80,16 @@ static inline struct txio *hook_init(struct hook_io *hook,
     hook->ops.rename = hook_rename;
     hook->ops.unlink = hook_unlink;
     return &hook->io;
+}
+
+/* For `fn`: a disk that takes its time, so that others come while one is forcing. */
+static inline int hook_slow_disk(struct hook_io *hook, enum hook_op op, enum hook_when when)
+{
+    (void)hook;
+    if (op == HOOK_DATASYNC && when == HOOK_BEFORE) {
+        (void)usleep(5000);
+    }
+    return 0;
 }
 
 #endif

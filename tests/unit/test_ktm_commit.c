@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <pthread.h>
-#include <time.h>
 
 #include "ktm_fixture.h"
 #include "sim/count.h"
 #include "sim/fault.h"
+#include "unit/hook_io.h"
 
 static struct world *world;
 static struct handle handle;
@@ -334,25 +334,14 @@ static void *own_items(void *arg)
     return NULL;
 }
 
-/* A disk that takes its time, so that others come while one is forcing. */
-static int slow_datasync(struct txio *io, int fd)
-{
-    struct timespec latency = {.tv_nsec = 5000000};
-    (void)io;
-    (void)nanosleep(&latency, NULL);
-    return txio_posix()->ops->datasync(txio_posix(), fd);
-}
-
 Test(ktm_commit, sixteen_threads_share_forces)
 {
     pthread_t threads[THREADS];
     struct committer committers[THREADS];
     struct count_layer count;
     struct handle counted;
-    struct txio_ops ops = *txio_posix()->ops;
-    struct txio slow = {.ops = &ops};
-    ops.datasync = slow_datasync;
-    count_init(&count, &slow);
+    struct hook_io slow;
+    count_init(&count, hook_init(&slow, hook_slow_disk));
     handle_join(&counted, world, &count.layer.io);
     for (uint32_t i = 0; i < THREADS; i++) {
         committers[i] = (struct committer){&counted, i, 0};

@@ -13,15 +13,6 @@ static struct temp_dir temp;
 static struct hook_io hook;
 static struct log_user user;
 
-static int slow_sync(struct hook_io *self, enum hook_op op, enum hook_when when)
-{
-    (void)self;
-    if (op == HOOK_DATASYNC && when == HOOK_BEFORE) {
-        (void)usleep(5000); /* so that others come while one is forcing, however fast the disk */
-    }
-    return 0;
-}
-
 static void setup(void)
 {
     struct txio *io = hook_init(&hook, NULL);
@@ -137,7 +128,7 @@ Test(txlog_force, sixteen_threads_share_forces, .init = setup_roomy)
 {
     pthread_t threads[THREADS];
     uint64_t before = log_info(&user).force_count;
-    hook.fn = slow_sync;
+    hook.fn = hook_slow_disk;
     for (int i = 0; i < THREADS; i++) {
         cr_assert_eq(pthread_create(&threads[i], NULL, commit_many, &user), 0);
     }
@@ -154,7 +145,7 @@ Test(txlog_force, sixteen_threads_share_forces, .init = setup_roomy)
 Test(txlog_force, four_processes_share_forces, .init = setup_roomy)
 {
     uint64_t before = log_info(&user).force_count;
-    hook.fn = slow_sync;
+    hook.fn = hook_slow_disk;
     for (int i = 0; i < 4; i++) {
         if (fork() == 0) {
             struct log_user mine;
