@@ -71,13 +71,10 @@ void tx_fields_encode(const struct tx_field *fields, const void *host, uint8_t *
     }
 }
 
-static bool is_zero(const uint8_t *bytes, size_t size)
+bool tx_is_zero(const uint8_t *bytes, size_t size)
 {
-    uint8_t any = 0;
-    for (size_t i = 0; i < size; i++) {
-        any |= bytes[i];
-    }
-    return any == 0;
+    /* Each byte equals the next one, and the first is zero. */
+    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
 bool tx_fields_decode(const struct tx_field *fields, void *host, const uint8_t *disk)
@@ -85,7 +82,7 @@ bool tx_fields_decode(const struct tx_field *fields, void *host, const uint8_t *
     /* Reserved bytes first, so that a refused structure leaves `host` as it was. */
     const uint8_t *at = disk;
     for (const struct tx_field *field = fields; field->name != NULL; field++) {
-        if (field->offset == TX_FIELD_RESERVED && !is_zero(at, field->width)) {
+        if (field->offset == TX_FIELD_RESERVED && !tx_is_zero(at, field->width)) {
             return false;
         }
         at += field->width;

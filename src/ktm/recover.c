@@ -38,13 +38,13 @@ static void shared_reset(struct ktm *tm)
     atomic_store(&shared->folded_decide, 0);
     atomic_store(&shared->publish_waiters, 0);
     for (unsigned i = 0; i < KTM_PREPARED_MAX; i++) {
-        atomic_store(&shared->prepared[i].stamp, 0);
+        atomic_store_explicit(&shared->prepared[i].stamp, 0, memory_order_relaxed);
     }
     for (unsigned i = 0; i < KTM_ATTACHED_MAX; i++) {
-        atomic_store(&shared->snapshots[i].owner, 0);
-        atomic_store(&shared->snapshots[i].stamp, 0);
+        atomic_store_explicit(&shared->snapshots[i].owner, 0, memory_order_relaxed);
+        atomic_store_explicit(&shared->snapshots[i].stamp, 0, memory_order_relaxed);
     }
-    ktm_conflict_reset(shared, tm->conflict_entries);
+    ktm_conflict_reset(shared, tm->conflict_entries); /* its last store is ordered after these */
 }
 
 static enum tx_status steady_read(struct recovery *recovery, struct tx_error *err)

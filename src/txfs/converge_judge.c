@@ -106,11 +106,6 @@ enum tx_status txfs_content_write(struct txfs_model *model, const struct txfs_cn
     return TX_OK;
 }
 
-static bool is_zero(const uint8_t *bytes, size_t size)
-{
-    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
-}
-
 /* Every sector begins as it should and is zero from some byte on: a write that the system cut short
  * may have reached the disk before the one that brought the rest. */
 static bool is_torn(const uint8_t *is, const uint8_t *wanted, size_t size)
@@ -121,7 +116,7 @@ static bool is_torn(const uint8_t *is, const uint8_t *wanted, size_t size)
         while (same < part && is[at + same] == wanted[at + same]) {
             same++;
         }
-        if (!is_zero(is + at + same, part - same) || (TX_MUTANT(56) && same > 0 && same < part)) {
+        if (!tx_is_zero(is + at + same, part - same) || (TX_MUTANT(56) && same > 0 && same < part)) {
             return false; /* MUTANT_56: a sector is whole or zero */
         }
     }

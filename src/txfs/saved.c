@@ -65,11 +65,6 @@ static void saved_draft_auto(struct saved_draft *draft)
     tx_buf_release(&draft->xattrs);
 }
 
-static bool all_zero(const uint8_t *bytes, size_t size)
-{
-    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
-}
-
 static enum tx_status save_range(struct saved_draft *draft, const struct txfs_extent *range,
                                  uint8_t *buffer, struct tx_error *err)
 {
@@ -79,7 +74,7 @@ static enum tx_status save_range(struct saved_draft *draft, const struct txfs_ex
         struct iovec part = {buffer, size};
         TX_TRY(txio_read_full(draft->fs->io, draft->from, buffer, size, range->offset + done, err));
         tx_hasher_add(&draft->hasher, buffer, size);
-        if (!all_zero(buffer, size)) { /* holes stay holes: the size is set at the end */
+        if (!tx_is_zero(buffer, size)) { /* holes stay holes: the size is set at the end */
             TX_TRY(
                 txio_write_full(draft->fs->io, draft->to, &part, 1, range->position + done, err));
         }

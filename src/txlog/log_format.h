@@ -89,7 +89,6 @@ enum tx_status segment_decode(const uint8_t block[TXLOG_BLOCK_SIZE], struct segm
                               struct tx_error *err) TX_CHECKED;
 /* Seal of a 4096-byte block whose seal field stands at `at`. */
 uint64_t block_seal(const uint8_t block[TXLOG_BLOCK_SIZE], size_t at);
-bool block_is_zero(const uint8_t block[TXLOG_BLOCK_SIZE]);
 /* Write `size` zero bytes. Durability: none. */
 enum tx_status zero_fill(struct txio *io, int fd, uint64_t offset, uint64_t size,
                          struct tx_error *err) TX_CHECKED;

@@ -166,7 +166,7 @@ static enum tx_status verify_zero(struct verify *verify, int fd, uint64_t size, 
     for (uint64_t at = from; at < size; at += TXLOG_BLOCK_SIZE) {
         const uint8_t *block;
         TX_TRY(window_block(&window, at, &block, err));
-        if (!block_is_zero(block)) {
+        if (!tx_is_zero(block, TXLOG_BLOCK_SIZE)) {
             report(verify, name, at, 0, "block was never written and is not zero");
         }
     }
@@ -244,7 +244,7 @@ static enum tx_status verify_spare_file(struct verify *verify, int fd, const cha
         return TX_OK;
     }
     TX_TRY(txio_read_full(verify->log->io, fd, block, sizeof(block), 0, err));
-    if (block_is_zero(block)) {
+    if (tx_is_zero(block, TXLOG_BLOCK_SIZE)) {
         return verify_zero(verify, fd, stat.size, name, 0, err);
     }
     enum tx_status status = segment_decode(block, &header, err);

@@ -64,7 +64,7 @@ enum tx_status frame_probe(struct log_window *window, uint64_t offset,
         stands_here = frame_decode(header, block);
     }
     if (!stands_here) {
-        *state = block_is_zero(block) ? FRAME_BLANK : FRAME_FOREIGN;
+        *state = tx_is_zero(block, TXLOG_BLOCK_SIZE) ? FRAME_BLANK : FRAME_FOREIGN;
         return TX_OK;
     }
     *state = FRAME_BROKEN;

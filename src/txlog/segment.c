@@ -76,19 +76,10 @@ enum log_name_kind log_name_parse(const char *name, uint64_t *number)
 
 uint64_t block_seal(const uint8_t block[TXLOG_BLOCK_SIZE], size_t at)
 {
-    static const uint8_t zero[8];
-    struct tx_hasher hasher;
-    tx_hasher_init(&hasher, 0);
-    tx_hasher_add(&hasher, block, at);
-    tx_hasher_add(&hasher, zero, sizeof(zero));
-    tx_hasher_add(&hasher, block + at + sizeof(zero), TXLOG_BLOCK_SIZE - at - sizeof(zero));
-    return tx_hasher_sum64(&hasher);
-}
-
-bool block_is_zero(const uint8_t block[TXLOG_BLOCK_SIZE])
-{
-    /* Equal to itself shifted by one byte, and the first is zero. */
-    return block[0] == 0 && memcmp(block, block + 1, TXLOG_BLOCK_SIZE - 1) == 0;
+    uint8_t unsealed[TXLOG_BLOCK_SIZE];
+    memcpy(unsealed, block, sizeof(unsealed));
+    tx_put64(unsealed + at, 0);
+    return tx_hash64(unsealed, sizeof(unsealed), 0);
 }
 
 void segment_encode(const struct segment_header *header, uint8_t block[TXLOG_BLOCK_SIZE])

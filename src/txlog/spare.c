@@ -109,7 +109,7 @@ static enum tx_status draft_from_spare(struct segment_draft *draft, uint64_t num
     draft->is_spare = true;
     TX_TRY(txio_open(io, draft->log->log_dir, draft->name, TXIO_WRITE, 0, &draft->fd, err));
     TX_TRY(txio_read_full(io, draft->fd, block, sizeof(block), 0, err));
-    if (!block_is_zero(block)) {
+    if (!tx_is_zero(block, TXLOG_BLOCK_SIZE)) {
         draft->header.flags |= SEGMENT_RECYCLED;
     }
     return TX_OK;

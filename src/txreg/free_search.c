@@ -13,6 +13,7 @@
  */
 #include <string.h>
 
+#include "base/codec.h"
 #include "base/hash.h"
 #include "txreg/txreg_view.h"
 
@@ -138,7 +139,7 @@ static enum tx_status find_torn(struct txreg *reg, struct tx_buf *torn, struct t
         for (uint32_t i = 0; i < count; i++) {
             const uint8_t *at = data + (size_t)i * REG_PAGE_SIZE;
             bool is_cut = got < (i + 1) * (size_t)REG_PAGE_SIZE;
-            if (is_cut || (!reg_page_is_zero(at) && reg_page_fault(at, page + i) != NULL)) {
+            if (is_cut || (!tx_is_zero(at, REG_PAGE_SIZE) && reg_page_fault(at, page + i) != NULL)) {
                 TX_TRY(tx_buf_put32(torn, page + i, err));
             }
         }

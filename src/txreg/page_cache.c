@@ -12,6 +12,15 @@
 #include "txreg/txreg_internal.h"
 
 #define SHARD_PAGES (REG_CACHE_SIZE / sizeof(struct reg_page) / REG_CACHE_SHARDS)
+#define SHARD_BUCKETS 1024u
+
+/* Made when the first page comes: most programs that open a store read a few. */
+struct reg_cache_table {
+    struct reg_page *buckets[SHARD_BUCKETS];
+    struct reg_page *pages[SHARD_PAGES];
+    unsigned count;
+    unsigned hand;
+};
 
 enum tx_status reg_page_corrupt(struct tx_error *err, uint32_t number, const char *what)
 {
@@ -62,23 +71,23 @@ static struct reg_cache_shard *shard_of(struct txreg *reg, struct reg_ref ref)
     return &reg->shards[(ref.page ^ ref.seal) % REG_CACHE_SHARDS];
 }
 
-static struct reg_page **bucket_of(struct reg_cache_shard *shard, uint64_t seal)
+static struct reg_page **bucket_of(struct reg_cache_table *table, uint64_t seal)
 {
-    return &shard->buckets[seal / REG_CACHE_SHARDS % REG_CACHE_BUCKETS];
+    return &table->buckets[seal / REG_CACHE_SHARDS % SHARD_BUCKETS];
 }
 
-static struct reg_page *find_page(struct reg_cache_shard *shard, struct reg_ref ref)
+static struct reg_page *find_page(struct reg_cache_table *table, struct reg_ref ref)
 {
-    struct reg_page *page = *bucket_of(shard, ref.seal);
+    struct reg_page *page = table != NULL ? *bucket_of(table, ref.seal) : NULL;
     while (page != NULL && (page->seal != ref.seal || page->number != ref.page)) {
         page = page->next;
     }
     return page;
 }
 
-static void unlink_page(struct reg_cache_shard *shard, struct reg_page *page)
+static void unlink_page(struct reg_cache_table *table, struct reg_page *page)
 {
-    struct reg_page **link = bucket_of(shard, page->seal);
+    struct reg_page **link = bucket_of(table, page->seal);
     while (*link != page) {
         TX_INVARIANT(*link != NULL);
         link = &(*link)->next;
@@ -88,18 +97,18 @@ static void unlink_page(struct reg_cache_shard *shard, struct reg_page *page)
 }
 
 /* A place for one more page: a new one, or that of a page not used for a round of the hand. */
-static unsigned make_place(struct reg_cache_shard *shard)
+static unsigned make_place(struct reg_cache_table *table)
 {
-    if (shard->count < SHARD_PAGES) {
-        return shard->count++;
+    if (table->count < SHARD_PAGES) {
+        return table->count++;
     }
     for (;;) {
-        unsigned place = shard->hand++ % SHARD_PAGES;
-        struct reg_page *page = shard->pages[place];
+        unsigned place = table->hand++ % SHARD_PAGES;
+        struct reg_page *page = table->pages[place];
         if (page->recent) {
             page->recent = false;
         } else {
-            unlink_page(shard, page);
+            unlink_page(table, page);
             reg_page_drop(page);
             return place;
         }
@@ -109,15 +118,16 @@ static unsigned make_place(struct reg_cache_shard *shard)
 /* Under the shard's mutex. Without memory for the table nothing is cached, which is no error. */
 static void insert_page(struct reg_cache_shard *shard, struct reg_page *page)
 {
-    if (shard->pages == NULL) {
-        shard->pages = tx_alloc(sizeof(struct reg_page *) * SHARD_PAGES);
-        if (shard->pages == NULL) {
+    struct reg_cache_table *table = shard->table;
+    if (table == NULL) {
+        table = shard->table = tx_alloc_zero(sizeof(*table));
+        if (table == NULL) {
             return;
         }
     }
-    unsigned place = make_place(shard);
-    struct reg_page **bucket = bucket_of(shard, page->seal);
-    shard->pages[place] = page;
+    unsigned place = make_place(table);
+    struct reg_page **bucket = bucket_of(table, page->seal);
+    table->pages[place] = page;
     page->next = *bucket;
     *bucket = page;
     page->recent = true;
@@ -129,7 +139,7 @@ void reg_cache_offer(struct txreg *reg, struct reg_page *page)
     struct reg_ref ref = {page->number, page->seal};
     struct reg_cache_shard *shard = shard_of(reg, ref);
     txio_mutex_lock(reg->io, &shard->mutex);
-    if (find_page(shard, ref) == NULL) {
+    if (find_page(shard->table, ref) == NULL) {
         insert_page(shard, page);
     }
     txio_mutex_unlock(reg->io, &shard->mutex);
@@ -161,7 +171,7 @@ enum tx_status reg_cache_get(struct txreg *reg, struct reg_ref ref, struct reg_p
 {
     struct reg_cache_shard *shard = shard_of(reg, ref);
     txio_mutex_lock(reg->io, &shard->mutex);
-    struct reg_page *cached = find_page(shard, ref);
+    struct reg_page *cached = find_page(shard->table, ref);
     if (cached != NULL) {
         cached->recent = true;
         atomic_fetch_add_explicit(&cached->refs, 1, memory_order_relaxed);
@@ -178,10 +188,10 @@ enum tx_status reg_cache_get(struct txreg *reg, struct reg_ref ref, struct reg_p
 void reg_cache_release(struct txreg *reg)
 {
     for (unsigned i = 0; i < REG_CACHE_SHARDS; i++) {
-        struct reg_cache_shard *shard = &reg->shards[i];
-        for (unsigned j = 0; j < shard->count; j++) {
-            reg_page_drop(shard->pages[j]);
+        struct reg_cache_table *table = reg->shards[i].table;
+        for (unsigned j = 0; table != NULL && j < table->count; j++) {
+            reg_page_drop(table->pages[j]);
         }
-        tx_free(shard->pages);
+        tx_free(table);
     }
 }

@@ -111,13 +111,9 @@ static enum tx_status check_leaf(struct reg_check *check, const struct reg_page 
 /* Free bytes between slots and cells are zero. */
 static bool gap_is_zero(const uint8_t *data)
 {
+    size_t start = reg_slot_at(reg_page_count(data));
     size_t end = tx_get16(data + REG_AT_HEAP);
-    for (size_t at = reg_slot_at(reg_page_count(data)); at < end; at++) {
-        if (data[at] != 0) {
-            return false;
-        }
-    }
-    return true;
+    return start >= end || tx_is_zero(data + start, end - start);
 }
 
 struct step {

@@ -18,7 +18,7 @@ enum tx_status reg_check_free_pages(struct reg_check *check, struct tx_error *er
         }
         TX_TRY(txio_read_full(io, check->reg->fd, data, sizeof(data),
                               (uint64_t)page * REG_PAGE_SIZE, err));
-        const char *fault = reg_page_is_zero(data) ? NULL : reg_page_fault(data, page);
+        const char *fault = tx_is_zero(data, REG_PAGE_SIZE) ? NULL : reg_page_fault(data, page);
         if (fault != NULL && check->is_clean) {
             reg_check_fault(check, page, "free page %u: %s", page, fault);
         }

@@ -31,12 +31,6 @@ uint64_t reg_page_seal(const uint8_t *data, uint32_t number)
     return tx_hash64(data + REG_AT_MAGIC, REG_PAGE_SIZE - REG_AT_MAGIC, number);
 }
 
-bool reg_page_is_zero(const uint8_t *data)
-{
-    static const uint8_t zero[REG_PAGE_SIZE];
-    return memcmp(data, zero, REG_PAGE_SIZE) == 0;
-}
-
 const char *reg_page_fault(const uint8_t *data, uint32_t number)
 {
     if (tx_get64(data + REG_AT_SEAL) != reg_page_seal(data, number)) {

@@ -37,14 +37,10 @@
 
 #define REG_CACHE_SIZE (128u << 20) /* bytes of pages */
 #define REG_CACHE_SHARDS 32u
-#define REG_CACHE_BUCKETS 1024u
 
 struct reg_cache_shard {
     struct txio_mutex mutex;
-    unsigned count;
-    unsigned hand;
-    struct reg_page **pages; /* REG_CACHE_SIZE / shards, made at first use */
-    struct reg_page *buckets[REG_CACHE_BUCKETS];
+    struct reg_cache_table *table; /* page_cache.c; NULL: nothing is cached yet */
 };
 
 struct reg_shared; /* page_ring.c */

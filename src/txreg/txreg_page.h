@@ -104,7 +104,6 @@ static inline uint16_t reg_key_hint(const uint8_t *key, size_t size)
     return (uint16_t)((size > 0 ? key[0] << 8 : 0) | (size > 1 ? key[1] : 0));
 }
 uint64_t reg_page_seal(const uint8_t *data, uint32_t number);
-bool reg_page_is_zero(const uint8_t *data);
 /* Whether the bytes are the page they say they are, as page `number`; NULL, or what is wrong. */
 const char *reg_page_fault(const uint8_t *data, uint32_t number);
 /* Whether every cell lies in a canonical tree page, so that reading it cannot overrun. */

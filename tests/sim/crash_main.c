@@ -12,7 +12,6 @@
  * failures (1: normal).
  */
 #include <inttypes.h>
-#include <malloc.h>
 #include <time.h>
 
 #include "sim/crash_internal.h"
@@ -240,9 +239,7 @@ static bool parse(int argc, char **argv, struct options *options)
 int main(int argc, char **argv)
 {
     struct options options = {.profile = -1};
-    /* Each boot maps fresh shared memory: take it from the heap, not from the kernel. */
-    (void)mallopt(M_MMAP_THRESHOLD, 64 << 20);
-    (void)mallopt(M_TRIM_THRESHOLD, 512 << 20);
+    sim_keep_heap();
     if (!parse(argc, argv, &options)) {
         (void)fprintf(stderr, "see the head of crash_main.c\n");
         return 2;

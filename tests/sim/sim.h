@@ -51,6 +51,10 @@ struct sim_options {
 };
 #define SIM_OPTIONS_DEFAULT {.seed = 1, .umask = 022}
 
+/* Once in a process that makes many machines: each maps its shared memory anew; let the heap keep
+ * what they give back instead of asking the kernel again and again. */
+void sim_keep_heap(void);
+
 /* Ownership: sim_free ends the machine with all its processes. `options` NULL: the defaults. */
 struct txio *sim_new(const struct sim_options *options);
 void sim_free(struct txio *io);

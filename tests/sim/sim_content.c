@@ -9,19 +9,19 @@ static uint32_t part_end(uint64_t offset, uint64_t left)
 }
 
 /* Bytes at or after the size read as zero because they are none: the caller clamps. */
+const uint8_t *sim_content_block(const struct sim_inode *inode, uint64_t index)
+{
+    const struct sim_block *block = index < inode->block_count ? inode->blocks[index] : NULL;
+    return block != NULL ? block->data : sim_unwritten.data;
+}
+
 void sim_content_read(const struct sim_inode *inode, void *data, size_t size, uint64_t offset)
 {
     uint8_t *out = data;
     while (size > 0) {
-        uint64_t index = offset / SIM_BLOCK;
         uint32_t from = (uint32_t)(offset % SIM_BLOCK);
         uint32_t part = part_end(offset, size) - from;
-        struct sim_block *block = index < inode->block_count ? inode->blocks[index] : NULL;
-        if (block == NULL || block == &sim_unwritten) {
-            memset(out, 0, part);
-        } else {
-            memcpy(out, block->data + from, part);
-        }
+        memcpy(out, sim_content_block(inode, offset / SIM_BLOCK) + from, part);
         out += part;
         offset += part;
         size -= part;

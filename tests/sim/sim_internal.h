@@ -40,6 +40,9 @@ struct sim_bytes {
 };
 
 void *sim_need(void *memory); /* end the program when NULL */
+/* Memory of a mapping, at least `size` bytes, not set; *room: how many. */
+uint8_t *sim_map_new(size_t size, size_t *room);
+void sim_map_drop(uint8_t *memory, size_t room);
 struct sim_block *sim_block_new(void);
 struct sim_block *sim_block_keep(struct sim_block *block);
 void sim_block_drop(struct sim_block *block);
@@ -95,6 +98,8 @@ void sim_xattr_set(struct sim_inode *inode, struct sim_bytes *name, struct sim_b
 
 /* --- sim_content.c ---------------------------------------------------------------------------- */
 
+/* SIM_BLOCK bytes, zero where there is nothing. */
+const uint8_t *sim_content_block(const struct sim_inode *inode, uint64_t index);
 void sim_content_read(const struct sim_inode *inode, void *data, size_t size, uint64_t offset);
 void sim_content_write(struct sim_inode *inode, const void *data, size_t size, uint64_t offset);
 /* Put bytes [from, to) of `source` at block `index`; a whole block is shared, not copied. */

@@ -53,6 +53,20 @@ static void set_path(struct layer *layer, int fd, const char *path)
     layer->paths[fd] = path != NULL ? strdup(path) : NULL;
 }
 
+/* In PATH_SIZE bytes; not snprintf, because each operation comes by here. */
+static void path_of(char *path, const char *above, const char *slash, const char *below)
+{
+    const char *parts[] = {above, slash, below};
+    size_t used = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        size_t size = strlen(parts[i]);
+        size_t room = PATH_SIZE - 1 - used;
+        memcpy(path + used, parts[i], size < room ? size : room);
+        used += size < room ? size : room;
+    }
+    path[used] = '\0';
+}
+
 static void set_moved(struct layer *layer, const char *from, const char *to)
 {
     char path[PATH_SIZE];
@@ -60,7 +74,7 @@ static void set_moved(struct layer *layer, const char *from, const char *to)
     for (size_t fd = 0; fd < layer->path_count; fd++) {
         const char *old = layer->paths[fd];
         if (old != NULL && strncmp(old, from, size) == 0 && (old[size] == '/' || !old[size])) {
-            (void)snprintf(path, sizeof path, "%s%s", to, old + size);
+            path_of(path, to, "", old + size);
             set_path(layer, (int)fd, path);
         }
     }
@@ -88,7 +102,7 @@ static const char *join(const struct layer *layer, int dir, const char *path, ch
         return above;
     }
     bool slash = path[0] != '/' && strcmp(above, "/") != 0;
-    (void)snprintf(buffer, PATH_SIZE, "%s%s%s", above, slash ? "/" : "", path);
+    path_of(buffer, above, slash ? "/" : "", path);
     return buffer;
 }
 
@@ -142,7 +156,7 @@ static int pass_close(struct txio *io, int fd)
 {
     struct layer *layer = layer_of(io);
     char where[PATH_SIZE];
-    (void)snprintf(where, sizeof where, "%s", layer_path(layer, fd));
+    path_of(where, layer_path(layer, fd), "", "");
     struct layer_call call = {.op = LAYER_close, .fd = fd, .where = where};
     /* Forgotten first: once it is closed another thread may be given the same number. */
     enter_mutex(layer);

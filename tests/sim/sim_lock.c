@@ -105,12 +105,11 @@ static int make_room(struct sim_file *file, size_t size)
     if (file->map_count > 0) {
         return -ENOMEM; /* cannot move under its users */
     }
-    size_t whole = (size + SIM_BLOCK - 1) / SIM_BLOCK * SIM_BLOCK;
-    size_t room = whole < MAP_ROOM_MIN ? MAP_ROOM_MIN : whole;
-    uint8_t *memory = sim_need(aligned_alloc(SIM_BLOCK, room));
+    size_t room;
+    uint8_t *memory = sim_map_new(size < MAP_ROOM_MIN ? MAP_ROOM_MIN : size, &room);
     if (file->map != NULL) {
         memcpy(memory, file->map, file->map_size);
-        free(file->map);
+        sim_map_drop(file->map, file->map_room);
     }
     file->map = memory;
     file->map_room = room;
@@ -191,9 +190,8 @@ void sim_map_collect(struct sim *sim, uint32_t ino)
     }
     uint64_t size = file->map_size < inode->size ? file->map_size : inode->size;
     for (uint64_t at = 0; at < size; at += SIM_BLOCK) {
-        uint8_t old[SIM_BLOCK];
+        const uint8_t *old = sim_content_block(sim->live->inodes[ino], at / SIM_BLOCK);
         size_t part = size - at < SIM_BLOCK ? (size_t)(size - at) : SIM_BLOCK;
-        sim_content_read(sim->live->inodes[ino], old, part, at);
         if (memcmp(old, file->map + at, part) != 0) {
             struct iovec iov = {file->map + at, part};
             sim_write_content(sim, ino, &iov, 1, at, part);

@@ -75,7 +75,7 @@ void sim_free(struct txio *io)
         sim_unit_drop(sim->pending[i]);
     }
     for (uint32_t i = 0; i < sim->file_room; i++) {
-        free(sim->files[i].map);
+        sim_map_drop(sim->files[i].map, sim->files[i].map_room);
     }
     sim_table_drop(sim->live);
     sim_table_drop(sim->base);
@@ -214,7 +214,7 @@ void sim_release_if_unused(struct sim *sim, uint32_t ino)
         return;
     }
     sim_table_set(sim->live, ino, NULL);
-    free(file->map);
+    sim_map_drop(file->map, file->map_room);
     *file = (struct sim_file){.pending = file->pending};
     if (file->pending > 0) {
         return;

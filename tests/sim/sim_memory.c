@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include <malloc.h>
+#include <sanitizer/asan_interface.h> /* macros that are nothing without it */
+
 #include "sim/sim_internal.h"
 
 struct sim_block sim_unwritten = {.refs = 1};
@@ -14,6 +17,12 @@ void *sim_need(void *memory)
         abort();
     }
     return memory;
+}
+
+void sim_keep_heap(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, 64 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 512 << 20);
 }
 
 /* The data is not set. */
@@ -46,9 +55,49 @@ void sim_block_drop(struct sim_block *block)
     }
 }
 
+/* --- Memory of mappings ----------------------------------------------------------------------- */
+
+/* Half a megabyte at each boot of each machine: from the kernel it costs more than all else. */
+#define SPARE_MAPS 4u
+static struct {
+    uint8_t *memory;
+    size_t room;
+} spare_maps[SPARE_MAPS];
+
+uint8_t *sim_map_new(size_t size, size_t *room)
+{
+    for (unsigned i = 0; i < SPARE_MAPS; i++) {
+        uint8_t *memory = spare_maps[i].memory;
+        if (memory != NULL && spare_maps[i].room >= size && spare_maps[i].room / 2 <= size) {
+            *room = spare_maps[i].room;
+            spare_maps[i].memory = NULL;
+            ASAN_UNPOISON_MEMORY_REGION(memory, *room);
+            return memory;
+        }
+    }
+    *room = (size + SIM_BLOCK - 1) / SIM_BLOCK * SIM_BLOCK;
+    return sim_need(aligned_alloc(SIM_BLOCK, *room));
+}
+
+void sim_map_drop(uint8_t *memory, size_t room)
+{
+    for (unsigned i = 0; memory != NULL && i < SPARE_MAPS; i++) {
+        if (spare_maps[i].memory == NULL) {
+            ASAN_POISON_MEMORY_REGION(memory, room); /* whoever still reads it is caught */
+            spare_maps[i].memory = memory;
+            spare_maps[i].room = room;
+            return;
+        }
+    }
+    free(memory);
+}
+
 /* The library may run under LeakSanitizer. */
 __attribute__((destructor)) static void release_spare(void)
 {
+    for (unsigned i = 0; i < SPARE_MAPS; i++) {
+        free(spare_maps[i].memory);
+    }
     while (spare_count > 0) {
         free(spare[--spare_count]);
     }

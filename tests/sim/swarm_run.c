@@ -59,6 +59,7 @@ static bool read_all(int fd, void *data, size_t size)
 static void work(const struct many *many, uint64_t seed, int fd)
 {
     struct message message;
+    sim_keep_heap();
     for (; seed <= many->last; seed += many->jobs) {
         (void)alarm(SEED_SECONDS);
         message.seed = seed;

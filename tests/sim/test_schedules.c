@@ -197,6 +197,7 @@ static unsigned explore(const struct scenario *scenario, unsigned samples, unsig
 
 int main(void)
 {
+    sim_keep_heap();
     const char *scale = getenv("TXKIT_TEST_SCALE");
     double times = scale != NULL ? strtod(scale, NULL) : 1;
     unsigned samples = times > 0 ? (unsigned)(2000 * times) : 2000;

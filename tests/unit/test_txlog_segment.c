@@ -113,10 +113,10 @@ Test(txlog_segment, other_names_are_other)
 Test(txlog_segment, zero_blocks_are_told_from_others)
 {
     uint8_t block[TXLOG_BLOCK_SIZE] = {0};
-    cr_assert(block_is_zero(block));
+    cr_assert(tx_is_zero(block, TXLOG_BLOCK_SIZE));
     for (size_t i = 0; i < sizeof(block); i++) {
         block[i] = 0x10;
-        cr_assert_not(block_is_zero(block), "byte %zu", i);
+        cr_assert_not(tx_is_zero(block, TXLOG_BLOCK_SIZE), "byte %zu", i);
         block[i] = 0;
     }
 }
