@@ -30,6 +30,7 @@ static const struct {
     {"clock", SWARM_CLOCK},
     {"garbage", SWARM_GARBAGE},
 };
+#define SEEDS_DEFAULT 2000u
 #define KINDS (sizeof kinds / sizeof *kinds)
 
 const char *const sim_profile_names[] = {"any", "weakest", "ext4", "xfs", "btrfs"};
@@ -41,9 +42,9 @@ void sim_print_usage(FILE *to)
           "Use the library from several simulated processes and threads on a machine whose power\n"
           "fails, whose calls fail and whose processes are killed, and compare what they see with\n"
           "a model. Each history follows from its seed.\n\n"
-          "  --count N            seeds 1 to N (2000)\n"
+          "  --count N            so many seeds, from --seed on or from 1 (2000)\n"
           "  --seeds FIRST-LAST   these\n"
-          "  --seed N             this one; say what happens in it\n"
+          "  --seed N             without --count this one; say what happens in it\n"
           "  --states N           stop when N different disks have been seen\n"
           "  --profile NAME       weakest, ext4, xfs or btrfs; else each seed draws one\n"
           "  --jobs N             processes that work side by side (one per processor)\n"
@@ -134,13 +135,13 @@ static bool take_option(struct sim_request *request, int option, const char *val
 {
     switch (option) {
     case 'c':
-        request->first = 1;
-        return parse_number(value, &request->last) && request->last > 0;
+        return parse_number(value, &request->count) && request->count > 0;
     case 's':
+        request->range = true;
         return parse_range(value, &request->first, &request->last);
     case 'o':
         request->one = true;
-        return parse_number(value, &request->first) && parse_number(value, &request->last);
+        return parse_number(value, &request->first);
     case 'n':
         return parse_number(value, &request->states_max);
     case 'p':
@@ -168,6 +169,27 @@ static bool take_option(struct sim_request *request, int option, const char *val
         request->outputs.quiet = true;
         return true;
     }
+}
+
+/* Which seeds: --seeds alone says it, else --seed where to begin and --count how many. */
+static int choose_seeds(struct sim_request *request)
+{
+    if (request->range) {
+        if (request->one || request->count > 0) {
+            fputs("txcrash sim: --seeds goes with neither --seed nor --count\n", stderr);
+            return TXCRASH_USAGE;
+        }
+        return TXCRASH_FINE;
+    }
+    uint64_t count = request->count > 0 ? request->count : request->one ? 1 : SEEDS_DEFAULT;
+    request->first = request->one ? request->first : 1;
+    request->one = request->one && request->count == 0;
+    if (count - 1 > UINT64_MAX - request->first) {
+        fputs("txcrash sim: there are not so many seeds\n", stderr);
+        return TXCRASH_USAGE;
+    }
+    request->last = request->first + count - 1;
+    return TXCRASH_FINE;
 }
 
 int sim_parse_options(struct sim_request *request, int argc, char **argv)
@@ -204,7 +226,7 @@ int sim_parse_options(struct sim_request *request, int argc, char **argv)
         fprintf(stderr, "txcrash sim: '%s' is one word too many\n", argv[optind]);
         return TXCRASH_USAGE;
     }
-    return TXCRASH_FINE;
+    return choose_seeds(request);
 }
 
 /* The options that make the same history again. */

@@ -49,7 +49,9 @@ void txctl_stream_end(FILE *stream)
 {
     bool failed = ferror(stream) != 0;
     failed = fclose(stream) != 0 || failed;
-    memory_or_end(failed ? NULL : stream);
+    if (failed) {
+        (void)memory_or_end(NULL);
+    }
 }
 
 void txctl_names_add(struct txctl_names *names, const char *name, unsigned type)

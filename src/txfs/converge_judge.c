@@ -116,7 +116,8 @@ static bool is_torn(const uint8_t *is, const uint8_t *wanted, size_t size)
         while (same < part && is[at + same] == wanted[at + same]) {
             same++;
         }
-        if (!tx_is_zero(is + at + same, part - same) || (TX_MUTANT(56) && same > 0 && same < part)) {
+        bool half = same > 0 && same < part;
+        if (!tx_is_zero(is + at + same, part - same) || (TX_MUTANT(56) && half)) {
             return false; /* MUTANT_56: a sector is whole or zero */
         }
     }

@@ -139,7 +139,8 @@ static enum tx_status find_torn(struct txreg *reg, struct tx_buf *torn, struct t
         for (uint32_t i = 0; i < count; i++) {
             const uint8_t *at = data + (size_t)i * REG_PAGE_SIZE;
             bool is_cut = got < (i + 1) * (size_t)REG_PAGE_SIZE;
-            if (is_cut || (!tx_is_zero(at, REG_PAGE_SIZE) && reg_page_fault(at, page + i) != NULL)) {
+            bool is_zero = !is_cut && tx_is_zero(at, REG_PAGE_SIZE);
+            if (is_cut || (!is_zero && reg_page_fault(at, page + i) != NULL)) {
                 TX_TRY(tx_buf_put32(torn, page + i, err));
             }
         }

@@ -60,7 +60,7 @@ tests_fuzz_fuzz_text_LDFLAGS = $(fuzz_link_flags)
 # Build all of them with clang, apart from this build, and run each for FUZZ_SECONDS.
 FUZZ_SECONDS = 30
 fuzz:
-	$(SHELL) $(srcdir)/tests/fuzz/run_fuzzers.sh "$(abs_top_srcdir)" "$(abs_top_builddir)/fuzz" \
+	bash $(srcdir)/tests/fuzz/run_fuzzers.sh "$(abs_top_srcdir)" "$(abs_top_builddir)/fuzz" \
 	  $(FUZZ_SECONDS)
 .PHONY: fuzz
 

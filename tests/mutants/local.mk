@@ -4,7 +4,7 @@
 EXTRA_DIST += scripts/mutants tests/mutants/list.txt
 
 mutants:
-	$(AM_TESTS_ENVIRONMENT) MAKE='$(MAKE)' $(SHELL) $(srcdir)/scripts/mutants $(MUTANTS)
+	$(AM_TESTS_ENVIRONMENT) MAKE='$(MAKE)' bash $(srcdir)/scripts/mutants $(MUTANTS)
 
 mutant-compile:
 	$(COMPILE) -DMUTANT_$(MUTANT) -w -c -o $(MUTANT_OBJECT) $(srcdir)/$(MUTANT_SOURCE)

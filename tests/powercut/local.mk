@@ -8,7 +8,13 @@ tests_powercut_powercut_self_SOURCES = \
 tests_powercut_powercut_self_LDADD = $(XXHASH_LIBS)
 TESTS += tests/powercut/powercut_self
 
+# What real file systems leave must be what the simulator allows.
+check_PROGRAMS += tests/powercut/conform
+tests_powercut_conform_SOURCES = tests/powercut/conform.c tests/sim/crash_state.c
+tests_powercut_conform_LDADD = libtx_sim.la $(UNIT_STORE_LIBS)
+
 kernel_tests += \
+	tests/powercut/conformance.sh \
 	tests/powercut/powercut_habits.sh \
 	tests/powercut/powercut_readme.sh \
 	tests/powercut/powercut_usage.sh \

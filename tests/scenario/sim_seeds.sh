@@ -36,7 +36,8 @@ first=$(hash_of)
 code 0 "and again, in another order" sim --seeds "101-$((100 + few))" --jobs 3
 is "the same seeds are the same calls with the same answers" "$(hash_of)" "$first"
 code 0 "other seeds" sim --seeds "301-$((300 + few))"
-same "are others" test "$(hash_of)" != "$first"
+others=$(hash_of)
+same "are others" test "$others" != "$first"
 
 for profile in weakest ext4 xfs btrfs; do
     code 0 "on a disk like $profile" sim --count $few --profile $profile
@@ -55,7 +56,11 @@ code 1 "and the command that was printed shows it again" "$txcrash" $again --qui
 code 0 "a report as JSON" sim --count 20 --quiet --json "$area/report.json"
 is "and nothing else" "$(cat "$area/out")" ""
 has "which says what it is" "$area/report.json" '"sim"'
+code 0 "seeds from one on" sim --seed 301 --count "$few"
+is "are those of the range" "$(hash_of)" "$others"
 code 2 "seeds in the wrong order" sim --seeds 5-4
+code 2 "seeds said twice" sim --seeds 5-6 --count 2
+code 2 "seeds beyond the last number" sim --seed 18446744073709551615 --count 2
 code 2 "no such profile" sim --profile fat
 code 2 "no such fault" sim --without rain
 code 2 "a word too many" sim now

@@ -150,8 +150,8 @@ static void change_over(struct fiber *from, struct fiber *to)
     (void)swapcontext(&from->context, &to->context); /* fails for want of a stack only */
 }
 #else
-/* Apart, because a function must not jump to its own place; without the sanitizer's eye, which would
- * take a jump for the end of the frames that it leaves behind. */
+/* Apart, because a function must not jump to its own place; without the sanitizer's eye, which
+ * would take a jump for the end of the frames that it leaves behind. */
 __attribute__((noinline, no_sanitize_address)) static void jump(struct fiber *to)
 {
     __builtin_longjmp(to->jump, 1);

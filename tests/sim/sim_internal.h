@@ -162,7 +162,11 @@ struct sim_unit {
     struct sim_slot slots[2]; /* NAME */
     unsigned slot_count;
     bool moves_dir;       /* a directory gets another parent */
-    bool solid;           /* DATA: never torn */
+    bool solid;           /* DATA: never torn in sectors */
+    bool may_not_grow;    /* DATA, SIZE: what is written, or made zero, may be kept without the
+                           * new size */
+    bool in_cache;        /* DATA: handed to the disk, which was not told to flush */
+    uint32_t moved_to;    /* NAME, the second half of a move: where the first half put it */
     bool may_spoil;       /* DATA: when torn, what is left out may be nonsense */
     uint64_t offset, size; /* DATA: range; SIZE: size, and `offset` up to which to allocate */
     uint64_t allocate_from;
@@ -281,8 +285,13 @@ uint64_t sim_needed_bytes(const struct sim *sim, uint32_t ino, uint64_t offset, 
 
 /* Apply to the living file system (DATA already is) and keep as pending; takes the unit over. */
 void sim_change(struct sim *sim, struct sim_unit *unit);
+/* Names, sizes and attributes are kept in order, and committed together. */
+bool sim_has_journal(const struct sim *sim);
 void sim_touch_times(struct sim *sim, uint32_t ino);
 void sim_persist_inode(struct sim *sim, uint32_t ino, bool data_only);
+/* XFS writes all, but makes the disk flush its cache only with something to log: what was written
+ * over old contents may still be lost until the next sync of a file (tests/powercut/conform.c found
+ * it on Linux 6.18). */
 void sim_persist_all(struct sim *sim);
 /* Pending changes of it are lost: what was written to it, or all but names. */
 void sim_forget_inode(struct sim *sim, uint32_t ino, bool data_only);

@@ -92,6 +92,15 @@ static void need_names(const struct sim *sim, struct sim_unit *unit)
     if (unit->moves_dir) {
         need_earlier_moves(sim, unit);
     }
+    if (unit->moved_to != 0) { /* the first half is the newest unit */
+        sim_unit_need(unit, sim->pending[sim->pending_count - 1]->seq);
+        need_parents(sim, unit, unit->moved_to);
+    }
+}
+
+bool sim_has_journal(const struct sim *sim)
+{
+    return sim->options.profile == SIM_EXT4 || sim->options.profile == SIM_XFS;
 }
 
 static bool is_journaled(const struct sim_unit *unit)
@@ -120,6 +129,7 @@ static void need_contents(const struct sim *sim, struct sim_unit *unit)
         if (sim->pending[i]->kind == SIM_UNIT_DATA &&
             sim->pending[i]->ino == unit->slots[1].after) {
             sim_unit_need(unit, sim->pending[i]->seq);
+            sim->pending[i]->may_not_grow = false;
         }
     }
 }
@@ -156,13 +166,14 @@ void sim_change(struct sim *sim, struct sim_unit *unit)
     if (unit->kind == SIM_UNIT_NAME) {
         need_names(sim, unit);
     }
-    if (sim->options.profile != SIM_WEAKEST) {
+    if (sim_has_journal(sim)) {
         need_journal(sim, unit);
     }
     if (sim->options.profile == SIM_EXT4 || sim->options.profile == SIM_BTRFS) {
         need_contents(sim, unit);
         unit->solid = unit->grow_to != 0 || sim->options.profile == SIM_BTRFS;
     }
+    unit->may_not_grow = sim->options.profile != SIM_BTRFS;
     append(sim, unit);
     if (unit->kind != SIM_UNIT_DATA) {
         struct sim_tear none = {.seed = 0};
@@ -275,18 +286,35 @@ static bool persists(const struct sim_unit *unit, uint32_t ino, bool data_only)
            (!data_only || unit->kind == SIM_UNIT_DATA || unit->kind == SIM_UNIT_SIZE);
 }
 
+static bool log_is_clean(const struct sim *sim)
+{
+    for (unsigned i = 0; i < sim->pending_count; i++) {
+        if (is_journaled(sim->pending[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A sync of a file makes the disk flush its cache, one of a directory only with something to log. */
+static bool flushes(const struct sim *sim, uint32_t ino)
+{
+    return S_ISREG(sim->live->inodes[ino]->mode) || (sim_has_journal(sim) && !log_is_clean(sim));
+}
+
 void sim_persist_inode(struct sim *sim, uint32_t ino, bool data_only)
 {
     uint8_t *marks = sim_need(calloc(sim->pending_count + 1, 1));
     bool commits = !data_only;
+    bool flush = flushes(sim, ino);
     for (unsigned i = 0; i < sim->pending_count; i++) {
         const struct sim_unit *unit = sim->pending[i];
-        marks[i] = persists(unit, ino, data_only);
+        marks[i] = persists(unit, ino, data_only) || (flush && unit->in_cache);
         commits = commits || (marks[i] != 0 && (unit->grow_to != 0 || is_journaled(unit)));
     }
     /* A journal is committed as a whole; overwriting in place needs no commit. */
     for (unsigned i = 0; commits && i < sim->pending_count; i++) {
-        if (sim->options.profile != SIM_WEAKEST && is_journaled(sim->pending[i])) {
+        if (sim_has_journal(sim) && is_journaled(sim->pending[i])) {
             marks[i] = 1;
         }
     }
@@ -297,7 +325,13 @@ void sim_persist_inode(struct sim *sim, uint32_t ino, bool data_only)
 void sim_persist_all(struct sim *sim)
 {
     uint8_t *marks = sim_need(malloc(sim->pending_count + 1));
-    memset(marks, 1, sim->pending_count + 1);
+    bool flush = sim->options.profile != SIM_WEAKEST &&
+                 (sim->options.profile != SIM_XFS || !log_is_clean(sim));
+    for (unsigned i = 0; i < sim->pending_count; i++) {
+        struct sim_unit *unit = sim->pending[i];
+        marks[i] = flush || unit->kind != SIM_UNIT_DATA || unit->grow_to != 0;
+        unit->in_cache = marks[i] == 0;
+    }
     persist_marked(sim, marks);
     free(marks);
 }

@@ -59,9 +59,15 @@ bool sim_unit_can_tear(const struct sim_unit *unit)
     if (unit->kind == SIM_UNIT_ATTR) {
         return (unit->attr.mask & (unit->attr.mask - 1)) != 0;
     }
-    return unit->kind == SIM_UNIT_DATA && !unit->solid &&
-           (unit->grow_to != 0 ||
-            unit->offset / SIM_SECTOR != (unit->offset + unit->size - 1) / SIM_SECTOR);
+    if (unit->kind == SIM_UNIT_SIZE) {
+        return unit->size % SIM_BLOCK != 0 && unit->may_not_grow;
+    }
+    if (unit->kind != SIM_UNIT_DATA) {
+        return false;
+    }
+    bool spans = unit->offset / SIM_SECTOR != (unit->offset + unit->size - 1) / SIM_SECTOR;
+    return (unit->grow_to != 0 && unit->may_not_grow) ||
+           (!unit->solid && (unit->grow_to != 0 || spans));
 }
 
 unsigned sim_unit_find(struct sim_unit *const *units, unsigned count, uint64_t seq)
@@ -178,18 +184,46 @@ static void apply_whole(struct sim_inode *inode, const struct sim_unit *unit)
 static void apply_data(struct sim_inode *inode, const struct sim_unit *unit, struct sim_tear *tear)
 {
     /* Half of the units that can be torn are: the other half shows what is next to them. */
-    if (tear->seed != 0 && sim_unit_can_tear(unit) && (sim_mix(tear->seed, ~unit->seq) & 1) != 0) {
+    uint64_t random = sim_mix(tear->seed, ~unit->seq);
+    bool torn = tear->seed != 0 && sim_unit_can_tear(unit) && (random & 1) != 0;
+    bool grows = unit->grow_to > inode->size;
+    if (torn && grows && unit->may_not_grow && (unit->solid || (random & 2) != 0)) {
+        grows = false; /* what is below the old size is kept, the rest cannot be seen */
+        tear->torn = true;
+        torn = !unit->solid && (random & 4) != 0;
+    }
+    if (torn && !unit->solid) {
         apply_torn(inode, unit, tear);
     } else {
         apply_whole(inode, unit);
     }
-    if (unit->grow_to > inode->size) {
+    if (grows) {
         inode->size = unit->grow_to;
     }
 }
 
-static void apply_size(struct sim_inode *inode, const struct sim_unit *unit)
+/* A file is cut short in the middle of a block: the rest of that block is made zero first, and that
+ * may be all that is kept. */
+static bool apply_zeroing_only(struct sim_inode *inode, const struct sim_unit *unit,
+                               struct sim_tear *tear)
 {
+    if (tear->seed == 0 || !sim_unit_can_tear(unit) || unit->size >= inode->size ||
+        (sim_mix(tear->seed, ~unit->seq) & 1) == 0) {
+        return false;
+    }
+    static const uint8_t zero[SIM_BLOCK];
+    uint64_t end = (unit->size / SIM_BLOCK + 1) * SIM_BLOCK;
+    end = end < inode->size ? end : inode->size;
+    sim_content_write(inode, zero, (size_t)(end - unit->size), unit->size);
+    tear->torn = true;
+    return true;
+}
+
+static void apply_size(struct sim_inode *inode, const struct sim_unit *unit, struct sim_tear *tear)
+{
+    if (apply_zeroing_only(inode, unit, tear)) {
+        return;
+    }
     if (unit->size < inode->size) {
         sim_content_trim(inode, unit->size);
     }
@@ -237,7 +271,7 @@ void sim_unit_apply(struct sim_table *table, const struct sim_unit *unit, struct
         apply_data(inode, unit, tear);
         break;
     case SIM_UNIT_SIZE:
-        apply_size(inode, unit);
+        apply_size(inode, unit, tear);
         break;
     case SIM_UNIT_ATTR:
         apply_attr(inode, unit, tear);

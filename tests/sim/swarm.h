@@ -39,6 +39,8 @@
     X(BOOTS, "boots")                                                                              \
     X(RECOVERIES, "recoveries")                                                                    \
     X(TRANSACTIONS, "transactions begun")                                                          \
+    X(OPERATIONS, "operations in them, as the model")                                              \
+    X(SAVEPOINTS, "rollbacks to savepoints")                                                       \
     X(COMMITS, "commits acknowledged")                                                             \
     X(CONFLICTS, "conflicts")                                                                      \
     X(UNKNOWN, "outcomes unknown")                                                                 \

@@ -227,6 +227,7 @@ bool swarm_operate(struct swarm_work *work)
     if (status != TX_OK) {
         return false;
     }
+    swarm_count(swarm, SWARM_OPERATIONS);
     if (op.kind == MODEL_CREATE_KEY && op.found_key != 0 && !work->serializable) {
         return true; /* a look, no change: a snapshot does not answer for what was only seen */
     }

@@ -163,6 +163,7 @@ static bool use_savepoint(struct swarm_work *work)
         status = ktm_rollback_to(work->txn, "mark", &work->err);
         work->view = view;
         work->model->op_count = op_count;
+        swarm_count(work->swarm, SWARM_SAVEPOINTS);
     }
     swarm_expect(work->swarm, status, "savepoint", &work->err);
     return status == TX_OK && swarm_look(work);
