@@ -26,8 +26,11 @@ EXTRA_DIST += \
 	tests/powercut/powercut_lib.sh \
 	tests/powercut/version_check.sh
 
-# 5,000 states of each file system, and as many cuts of recoveries; an hour on a small machine.
+# 40 sequences against the simulator; 5,000 states of each file system, and as many cuts of
+# recoveries: an hour on a small machine.
 powercut-soak: all check-programs
+	$(AM_TESTS_ENVIRONMENT) CONFORMANCE_COUNT=40 \
+	  bash $(srcdir)/tests/powercut/conformance.sh
 	$(AM_TESTS_ENVIRONMENT) POWERCUT_STATES=5000 POWERCUT_NESTED=100 \
 	  bash $(srcdir)/tests/powercut/updater_cuts.sh
 check-programs: $(check_PROGRAMS) $(noinst_PROGRAMS)

@@ -23,10 +23,10 @@
 
 /* What a cut may keep of the pending units. */
 enum sim_profile {
-    SIM_WEAKEST, /* any set that leaves the names consistent; what POSIX promises, no more */
+    SIM_WEAKEST, /* any set that leaves the names consistent; the others are parts of it */
     SIM_EXT4,    /* names and attributes as a prefix; new size only with its data */
     SIM_XFS,     /* names and attributes as a prefix; data any */
-    SIM_BTRFS,   /* as XFS; contents are never torn, inode numbers never given twice */
+    SIM_BTRFS,   /* any set; contents are never torn, inode numbers never given twice */
 };
 
 /* A process cannot go on (a lock is held, a word has not changed): let others run. Return true
