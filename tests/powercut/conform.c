@@ -349,7 +349,8 @@ int main(int argc, char **argv)
         return run(argv[2], strtoull(argv[3], NULL, 10));
     }
     if ((argc == 5 || argc == 6) && strcmp(argv[1], "check") == 0) {
-        return check(argv[2], strtoull(argv[3], NULL, 10), argv[4], argc == 6 ? argv[5] : "weakest");
+        return check(argv[2], strtoull(argv[3], NULL, 10), argv[4],
+                     argc == 6 ? argv[5] : "weakest");
     }
     if (argc == 3 && strcmp(argv[1], "show") == 0) {
         return show(strtoull(argv[2], NULL, 10));

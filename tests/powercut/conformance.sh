@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Every tree that a cut leaves on a real ext4, xfs and btrfs is one that the simulator's weakest disk
-# may leave (FAULTS.md, T6b): else what it proves would be worth less. conform.c says how.
+# Every tree that a cut leaves on a real ext4, xfs and btrfs is one that the simulator's weakest
+# disk may leave (FAULTS.md, T6b): else what it proves would be worth less. conform.c says how.
 # CONFORMANCE_SEED and CONFORMANCE_COUNT choose the sequences; `make powercut-soak' takes 40.
 # shellcheck disable=SC2154  # powercut_lib.sh sets them
 . "${srcdir:?}/tests/powercut/powercut_lib.sh"

@@ -230,7 +230,8 @@ static int check_replaced(const struct sim *sim, const struct sim_place *from,
 }
 
 /* A file moved to another directory, without a journal: the new name may be durable while the old
- * one is still there (btrfs after a sync of the new directory; tests/powercut/conform.c found it). */
+ * one is still there (btrfs after a sync of the new directory; found by tests/powercut/conform.c).
+ */
 static void move_in_halves(struct sim *sim, const struct sim_place *from,
                            const struct sim_place *to)
 {

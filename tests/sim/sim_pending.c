@@ -296,7 +296,8 @@ static bool log_is_clean(const struct sim *sim)
     return true;
 }
 
-/* A sync of a file makes the disk flush its cache, one of a directory only with something to log. */
+/* A sync of a file makes the disk flush its cache, one of a directory only if there is something to
+ * log. */
 static bool flushes(const struct sim *sim, uint32_t ino)
 {
     return S_ISREG(sim->live->inodes[ino]->mode) || (sim_has_journal(sim) && !log_is_clean(sim));
