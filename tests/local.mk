@@ -232,15 +232,6 @@ process-soak: all tests/soak/soak
 	done; exit $$status
 .PHONY: soak process-soak
 
-# What of the library the tests execute, by layer: a build of its own in coverage/.
-COVERAGE_TESTS = $(unit_tests) $(scenario_tests) tests/sim/sim_crash \
-	$(fuzzers)
-coverage:
-	$(srcdir)/scripts/coverage "$(abs_top_srcdir)" "$(abs_top_builddir)/coverage"
-check-coverage:
-	$(MAKE) check TESTS="$(COVERAGE_TESTS)"
-.PHONY: coverage check-coverage
-
 # The command: scripts that drive it, what they share, and programs that help them.
 check_PROGRAMS += tests/scenario/json_check tests/scenario/hold_lock tests/scenario/make_tar
 tests_scenario_json_check_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
