@@ -37,7 +37,8 @@ AM_CPPFLAGS += -I$(top_srcdir)/tests
 
 if HAVE_CRITERION
 check_PROGRAMS += $(unit_tests) $(sim_tests)
-TESTS += $(unit_tests) $(sim_tests)
+# sim_crash is the longest: it must not run alone at the end.
+TESTS += $(sim_tests) $(unit_tests)
 else
 check-local:
 	@echo "make check needs Criterion, which configure did not find:" >&2

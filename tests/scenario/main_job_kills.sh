@@ -22,7 +22,7 @@ share() {
 if at_scale 4; then
     killed "tzdata killed at every system call" all tzdata
 else
-    killed "tzdata killed at a sample of its system calls" "$(share 400)" tzdata
+    killed "tzdata killed at a sample of its system calls" "$(share 250)" tzdata
 fi
 if at_scale 1; then
     killed "git killed at a sample of its system calls" "$(share 30)" git
