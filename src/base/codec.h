@@ -29,9 +29,11 @@ struct tx_field {
 
 size_t tx_fields_size(const struct tx_field *fields);
 void tx_fields_encode(const struct tx_field *fields, const void *host, uint8_t *disk);
-bool tx_is_zero(const uint8_t *bytes, size_t size);
 /* False when a reserved byte is not zero. */
 bool tx_fields_decode(const struct tx_field *fields, void *host, const uint8_t *disk);
+
+/* Whether all of them are zero; true of none. */
+bool tx_is_zero(const uint8_t *bytes, size_t size);
 
 static inline void tx_put16(uint8_t *p, uint16_t v)
 {

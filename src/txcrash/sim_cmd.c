@@ -8,7 +8,6 @@
 
 #include "sim_options.h"
 
-
 struct sim_command {
     struct sim_request request;
     struct report *report;
@@ -120,7 +119,7 @@ static void count(struct sim_command *command)
 static int run(int argc, char **argv)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    struct sim_command command = {.report = NULL};
+    struct sim_command command = {.request = {.first = 1}};
     command.request.jobs = processors > 0 && processors < 64 ? (unsigned)processors : 1;
     int code = sim_parse_options(&command.request, argc, argv);
     if (code != TXCRASH_FINE) {

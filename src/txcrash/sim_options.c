@@ -30,7 +30,6 @@ static const struct {
     {"clock", SWARM_CLOCK},
     {"garbage", SWARM_GARBAGE},
 };
-#define SEEDS_DEFAULT 2000u
 #define KINDS (sizeof kinds / sizeof *kinds)
 
 const char *const sim_profile_names[] = {"any", "weakest", "ext4", "xfs", "btrfs"};
@@ -171,6 +170,8 @@ static bool take_option(struct sim_request *request, int option, const char *val
     }
 }
 
+#define SEEDS_DEFAULT 2000u
+
 /* Which seeds: --seeds alone says it, else --seed where to begin and --count how many. */
 static int choose_seeds(struct sim_request *request)
 {
@@ -182,7 +183,6 @@ static int choose_seeds(struct sim_request *request)
         return TXCRASH_FINE;
     }
     uint64_t count = request->count > 0 ? request->count : request->one ? 1 : SEEDS_DEFAULT;
-    request->first = request->one ? request->first : 1;
     request->one = request->one && request->count == 0;
     if (count - 1 > UINT64_MAX - request->first) {
         fputs("txcrash sim: there are not so many seeds\n", stderr);

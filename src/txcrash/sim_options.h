@@ -11,11 +11,11 @@
 
 struct sim_request {
     uint64_t first, last;
-    uint64_t count; /* --count; 0: not said */
-    bool range;     /* --seeds */
+    uint64_t count;      /* --count; 0: not said */
     uint64_t states_max; /* 0: no limit */
     unsigned jobs;
-    bool one;       /* one seed: say what happens */
+    bool range; /* --seeds */
+    bool one;   /* one seed: say what happens */
     struct swarm_limits limits;
     struct report_outputs outputs;
 };

@@ -4,8 +4,6 @@
  * attributes, old bytes. For revert and for readers with an older snapshot; what protects the
  * change itself from a power cut is the log.
  */
-#include <string.h>
-
 #include "txfs/undo_formats.h"
 
 /* A range of the file whose old bytes go away: what the entry writes, and what it cuts off. Bytes

@@ -5,8 +5,6 @@
  * threads apart; in each a clock hand picks what goes (Corbato, "A Paging Experiment with the
  * Multics System", 1968).
  */
-#include <string.h>
-
 #include "base/hash.h"
 #include "base/invariant.h"
 #include "txreg/txreg_internal.h"

@@ -8,13 +8,13 @@ static uint32_t part_end(uint64_t offset, uint64_t left)
     return (uint32_t)(end < SIM_BLOCK ? end : SIM_BLOCK);
 }
 
-/* Bytes at or after the size read as zero because they are none: the caller clamps. */
 const uint8_t *sim_content_block(const struct sim_inode *inode, uint64_t index)
 {
     const struct sim_block *block = index < inode->block_count ? inode->blocks[index] : NULL;
     return block != NULL ? block->data : sim_unwritten.data;
 }
 
+/* Bytes at or after the size read as zero because they are none: the caller clamps. */
 void sim_content_read(const struct sim_inode *inode, void *data, size_t size, uint64_t offset)
 {
     uint8_t *out = data;

@@ -14,13 +14,19 @@ static bool is_dir(const struct sim *sim, uint32_t ino)
     return ino != 0 && S_ISDIR(inode_at(sim, ino)->mode);
 }
 
+static void add_slot(struct sim_unit *unit, const struct sim_place *place, uint32_t before,
+                     uint32_t after)
+{
+    struct sim_bytes *name = sim_bytes_new(place->name, place->name_size);
+    sim_unit_slot(unit, place->dir, name, before, after);
+    sim_bytes_drop(name);
+}
+
 static void change_one(struct sim *sim, const struct sim_place *place, uint32_t before,
                        uint32_t after)
 {
     struct sim_unit *unit = sim_unit_new(SIM_UNIT_NAME, 0, sim_stamp(sim));
-    struct sim_bytes *name = sim_bytes_new(place->name, place->name_size);
-    sim_unit_slot(unit, place->dir, name, before, after);
-    sim_bytes_drop(name);
+    add_slot(unit, place, before, after);
     sim_change(sim, unit);
 }
 
@@ -236,11 +242,9 @@ static void move_in_halves(struct sim *sim, const struct sim_place *from,
                            const struct sim_place *to)
 {
     struct sim_unit *gone = sim_unit_new(SIM_UNIT_NAME, 0, sim_stamp(sim));
-    struct sim_bytes *name = sim_bytes_new(from->name, from->name_size);
-    change_one(sim, to, to->ino, from->ino);
-    sim_unit_slot(gone, from->dir, name, from->ino, 0);
-    sim_bytes_drop(name);
+    add_slot(gone, from, from->ino, 0);
     gone->moved_to = to->dir;
+    change_one(sim, to, to->ino, from->ino);
     sim_change(sim, gone);
 }
 
@@ -252,12 +256,8 @@ static void change_two(struct sim *sim, const struct sim_place *from, const stru
         return;
     }
     struct sim_unit *unit = sim_unit_new(SIM_UNIT_NAME, 0, sim_stamp(sim));
-    struct sim_bytes *from_name = sim_bytes_new(from->name, from->name_size);
-    struct sim_bytes *to_name = sim_bytes_new(to->name, to->name_size);
-    sim_unit_slot(unit, from->dir, from_name, from->ino, exchange ? to->ino : 0);
-    sim_unit_slot(unit, to->dir, to_name, to->ino, from->ino);
-    sim_bytes_drop(from_name);
-    sim_bytes_drop(to_name);
+    add_slot(unit, from, from->ino, exchange ? to->ino : 0);
+    add_slot(unit, to, to->ino, from->ino);
     unit->moves_dir = from->dir != to->dir &&
                       (is_dir(sim, from->ino) || (exchange && is_dir(sim, to->ino)));
     sim_change(sim, unit);

@@ -181,16 +181,22 @@ static void apply_whole(struct sim_inode *inode, const struct sim_unit *unit)
     }
 }
 
+/* Half of the units that can be torn are: the other half shows what is next to them. */
+static bool tears(const struct sim_unit *unit, const struct sim_tear *tear, uint64_t *random)
+{
+    *random = sim_mix(tear->seed, ~unit->seq);
+    return tear->seed != 0 && sim_unit_can_tear(unit) && (*random & 1) != 0;
+}
+
 static void apply_data(struct sim_inode *inode, const struct sim_unit *unit, struct sim_tear *tear)
 {
-    /* Half of the units that can be torn are: the other half shows what is next to them. */
-    uint64_t random = sim_mix(tear->seed, ~unit->seq);
-    bool torn = tear->seed != 0 && sim_unit_can_tear(unit) && (random & 1) != 0;
+    uint64_t random;
+    bool torn = tears(unit, tear, &random);
     bool grows = unit->grow_to > inode->size;
     if (torn && grows && unit->may_not_grow && (unit->solid || (random & 2) != 0)) {
         grows = false; /* what is below the old size is kept, the rest cannot be seen */
         tear->torn = true;
-        torn = !unit->solid && (random & 4) != 0;
+        torn = (random & 4) != 0;
     }
     if (torn && !unit->solid) {
         apply_torn(inode, unit, tear);
@@ -207,8 +213,8 @@ static void apply_data(struct sim_inode *inode, const struct sim_unit *unit, str
 static bool apply_zeroing_only(struct sim_inode *inode, const struct sim_unit *unit,
                                struct sim_tear *tear)
 {
-    if (tear->seed == 0 || !sim_unit_can_tear(unit) || unit->size >= inode->size ||
-        (sim_mix(tear->seed, ~unit->seq) & 1) == 0) {
+    uint64_t random;
+    if (unit->size >= inode->size || !tears(unit, tear, &random)) {
         return false;
     }
     static const uint8_t zero[SIM_BLOCK];

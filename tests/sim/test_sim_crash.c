@@ -103,14 +103,20 @@ static void describe(struct txio *io, int dir, char *text)
     }
 }
 
+static void describe_image(const struct sim_image *image, char text[TEXT])
+{
+    struct txio *io = sim_boot(image, NULL);
+    text[0] = '\0';
+    describe(io, root_of(io), text);
+    sim_free(io);
+}
+
 static bool add_state(void *arg, struct sim_image *image, const struct sim_choice *choice)
 {
     struct states *states = arg;
-    struct txio *io = sim_boot(image, NULL);
-    char text[TEXT] = "";
+    char text[TEXT];
     (void)choice;
-    describe(io, root_of(io), text);
-    sim_free(io);
+    describe_image(image, text);
     for (unsigned i = 0; i < states->count; i++) {
         if (strcmp(states->text[i], text) == 0) {
             return true;
@@ -374,11 +380,9 @@ Test(sim_crash, overwritten_contents_outlive_a_syncfs_only_with_a_flush)
     int fd = put(io, root, "f", "new");
     cr_assert_eq(io->ops->syncfs(io, fd), 0);
     struct sim_image *image = sim_durable_image(io);
-    struct txio *again = sim_boot(image, NULL);
-    char text[TEXT] = "";
-    describe(again, root_of(again), text);
+    char text[TEXT];
+    describe_image(image, text);
     cr_expect_str_eq(text, "f=old ");
-    sim_free(again);
     sim_image_drop(image);
     int other = put(io, root, "g", "1");
     cr_assert_eq(io->ops->datasync(io, other), 0); /* the cache of a disk has no files */
