@@ -111,6 +111,7 @@ tests_unit_unit_log_SOURCES = \
 	tests/unit/test_txlog_log_open.c \
 	tests/unit/test_txlog_log_read.c \
 	tests/unit/test_txlog_log_recover.c \
+	tests/unit/test_txlog_log_rest.c \
 	tests/unit/test_txlog_log_scan.c \
 	tests/unit/test_txlog_log_trim.c \
 	tests/unit/test_txlog_log_verify.c \
@@ -170,7 +171,8 @@ tests_unit_unit_store_SOURCES = \
 	tests/unit/test_store_forces.c \
 	tests/unit/test_store_hostile.c \
 	tests/unit/test_store_lost_sync.c \
-	tests/unit/test_store_open.c
+	tests/unit/test_store_open.c \
+	tests/unit/test_store_readonly.c
 tests_unit_unit_store_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_unit_unit_store_LDADD = libtx_sim.la $(UNIT_STORE_LIBS) $(CRITERION_LIBS)
 

@@ -307,7 +307,8 @@ struct ktm_options {
     const struct ktm_rm_ops *rm_ops[KTM_RM_MAX]; /* NULL: id not in use */
     void *rms[KTM_RM_MAX];
     uint32_t conflict_entries; /* of the conflict table; power of two; 0: 65536 */
-    bool read_only;
+    bool read_only; /* changes answer TX_EREADONLY; what others committed is still carried out */
+    bool salvage;   /* read-only, on a log in salvage mode and memory of its own */
 };
 
 TX_API size_t ktm_shared_size(uint32_t conflict_entries);
@@ -320,14 +321,20 @@ struct ktm_recovery {
     uint64_t in_doubt;
     uint64_t discarded; /* unfinished leftovers removed */
 };
-/* Alone in the store (TXIO_LOCK_RECOVERY held exclusively), after txlog_recover. Leaves report->log
- * alone. */
+/* After txlog_recover: alone in the store (TXIO_LOCK_RECOVERY held exclusively), or after
+ * ktm_open_clean by a process that keeps others from opening it; then those that read go on. Leaves
+ * report->log alone. */
 TX_API enum tx_status ktm_recover(struct ktm *tm, struct ktm_recovery *report,
                                   struct tx_error *err) TX_CHECKED;
+/* After txlog_open_clean, alone in the store: fill the shared memory so that the store can be read.
+ * *opened false: an RM has commits to redo, so recover the store. Durability: nothing is written.
+ * Errors: as ktm_recover. */
+TX_API enum tx_status ktm_open_clean(struct ktm *tm, bool *opened, struct tx_error *err) TX_CHECKED;
 /* Whether ktm_recover would accept what log and RMs hold; changes nothing. The manager is open
  * read-only in salvage, and this is the first call on it. Errors: what recovery would answer. */
 TX_API enum tx_status ktm_check(struct ktm *tm, struct tx_error *err) TX_CHECKED;
-/* Publish what is durable, make all RMs steady, trim the log. */
+/* Publish what is durable, make all RMs steady, trim the log. Errors: TX_EREADONLY in salvage, and
+ * of a store at rest. */
 TX_API enum tx_status ktm_checkpoint(struct ktm *tm, struct tx_error *err) TX_CHECKED;
 TX_API void ktm_close(struct ktm *tm);
 

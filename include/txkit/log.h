@@ -77,6 +77,7 @@ struct txlog_info {
     uint64_t size;        /* bytes of all segments on disk */
     uint64_t force_count; /* by all processes since recovery */
     bool clean;           /* closed properly the last time */
+    bool at_rest;         /* by txlog_open_clean, and nobody has recovered it since */
     bool poisoned;
 };
 
@@ -122,11 +123,23 @@ TX_API int txlog_control_fd(const struct txlog *log);
 /*
  * Find the end of the log, tell a torn tail from damage, rewrite and force what is not proven
  * durable, start a new epoch (forced), fill the shared memory. The caller holds
- * TXIO_LOCK_RECOVERY exclusively. Errors: TX_ECORRUPT (segment, offset and LSN in the text): then
- * nothing was changed and only TXLOG_SALVAGE opens.
+ * TXIO_LOCK_RECOVERY exclusively, or the log is at rest and the caller keeps others from opening
+ * it. Errors: TX_ECORRUPT (segment, offset and LSN in the text): then nothing was changed and only
+ * TXLOG_SALVAGE opens.
  */
 TX_API enum tx_status txlog_recover(struct txlog *log, struct txlog_recovery *report,
                                     struct tx_error *err) TX_CHECKED;
+
+/*
+ * Instead of txlog_recover, when the log was closed properly and is only to be read: fill the
+ * shared memory and leave the log at rest, as it lies on disk, in epoch 0. Nothing can be appended
+ * (TX_EMISUSE) before txlog_recover is called after all, which readers do not notice. *opened
+ * false: recover it.
+ * The caller holds TXIO_LOCK_RECOVERY exclusively. Errors: as txlog_recover.
+ * Durability: nothing is written. What is read is durable, for that was before the clean mark.
+ */
+TX_API enum tx_status txlog_open_clean(struct txlog *log, bool *opened,
+                                       struct tx_error *err) TX_CHECKED;
 
 /*
  * Take the append lock and say where the next record will go. The caller may examine and change

@@ -33,7 +33,9 @@ struct txstore_settings {
 
 enum txstore_mode {
     TXSTORE_READWRITE,
-    TXSTORE_READONLY, /* reads the last committed state; recovers first when it must and may */
+    /* Reads the last committed state. Opens a store that was closed properly as it lies, without a
+     * write or a flush; recovers any other one first. */
+    TXSTORE_READONLY,
     TXSTORE_SALVAGE,  /* of a store that is refused: reads what is whole, changes nothing */
 };
 

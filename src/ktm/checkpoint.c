@@ -145,9 +145,11 @@ enum tx_status ktm_checkpoint_run(struct ktm *tm, enum ktm_trim trim, uint64_t *
 enum tx_status ktm_checkpoint(struct ktm *tm, struct tx_error *err)
 {
     uint64_t removed = 0;
+    struct txlog_info info;
     TX_TRY(ktm_enter(tm, err));
-    if (tm->read_only) {
-        return tx_error_set(err, TX_EREADONLY, "store is open read-only");
+    txlog_get_info(tm->log, &info);
+    if (tm->salvage || info.at_rest) {
+        return tx_error_set(err, TX_EREADONLY, "store is open for reading only");
     }
     TX_TRY(ktm_settle(tm, err)); /* what a dead process appended is durable or not, not between */
     return ktm_checkpoint_run(tm, KTM_TRIM_LOG, &removed, err);

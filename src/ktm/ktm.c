@@ -114,7 +114,8 @@ enum tx_status ktm_open(const struct ktm_options *options, struct ktm **tm, stru
     opened->log = options->log;
     opened->shared = options->shared;
     opened->conflict_entries = entries_or_default(options->conflict_entries);
-    opened->read_only = options->read_only;
+    opened->read_only = options->read_only || options->salvage;
+    opened->salvage = options->salvage;
     opened->process_id = options->io->ops->process_id(options->io);
     memcpy(opened->rm_ops, options->rm_ops, sizeof opened->rm_ops);
     memcpy(opened->rms, options->rms, sizeof opened->rms);

@@ -47,6 +47,7 @@ struct ktm {
     void *rms[KTM_RM_MAX];
     uint32_t conflict_entries;
     bool read_only;
+    bool salvage; /* implies read_only */
     uint64_t process_id; /* at open; another one now means that we are a forked child */
     uint32_t owner;      /* our word in shared memory (ktm_shared.h) */
     bool slot_taken;

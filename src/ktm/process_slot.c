@@ -38,7 +38,7 @@ enum tx_status ktm_process_take(struct ktm *tm, struct tx_error *err)
             tm->slot_taken = true;
             return TX_OK;
         }
-        if (result == -EBADF && tm->read_only) {
+        if (result == -EBADF && tm->salvage) {
             /* Salvage opens `control` for reading or not at all, and shares memory with nobody. */
             tm->owner = slot_owner(tm, 0);
             return TX_OK;

@@ -171,7 +171,7 @@ void ktm_publish_try(struct ktm *tm)
     struct txlog_info info;
     bool taken = false;
     txlog_get_info(tm->log, &info);
-    if (!tm->read_only && ktm_published(tm) < info.durable_lsn) {
+    if (!tm->salvage && ktm_published(tm) < info.durable_lsn) {
         /* Whoever needs it published meets the same failure and reports it. */
         TX_IGNORE(publish_or_not(tm, NULL, &taken, NULL));
     }

@@ -201,7 +201,7 @@ enum tx_status ktm_check(struct ktm *tm, struct tx_error *err)
     struct recovery recovery = {.tm = tm};
     struct txlog_info info;
     TX_TRY(ktm_enter_any(tm, err));
-    TX_INVARIANT(tm->read_only && atomic_load(&tm->shared->magic) == 0);
+    TX_INVARIANT(tm->salvage && atomic_load(&tm->shared->magic) == 0);
     txlog_get_info(tm->log, &info);
     recovery.start = info.start_lsn;
     recovery.end = info.append_lsn;
@@ -214,11 +214,51 @@ enum tx_status ktm_check(struct ktm *tm, struct tx_error *err)
     return status;
 }
 
-static enum tx_status recover_steps(struct recovery *recovery, struct tx_error *err)
+static void recovery_begin(struct recovery *recovery, struct ktm *tm, struct txlog_info *info)
+{
+    txlog_get_info(tm->log, info);
+    tm->identity = info->identity;
+    if (TX_MUTANT(19)) { /* identifiers begin again after a crash */
+        tm->identity.epoch = 1;
+    }
+    *recovery = (struct recovery){.tm = tm, .start = info->start_lsn, .end = info->append_lsn};
+}
+
+/* What the log says, into shared memory that nobody uses. */
+static enum tx_status recover_read(struct recovery *recovery, struct tx_error *err)
 {
     struct ktm *tm = recovery->tm;
+    shared_reset(tm);
+    ktm_prepared_forget_keys(tm);
     TX_TRY(steady_read(recovery, err));
-    TX_TRY(ktm_log_walk(tm, recovery->start, recovery->end, note_record, recovery, err));
+    return ktm_log_walk(tm, recovery->start, recovery->end, note_record, recovery, err);
+}
+
+enum tx_status ktm_open_clean(struct ktm *tm, bool *opened, struct tx_error *err)
+{
+    struct recovery recovery;
+    struct txlog_info info;
+    *opened = false;
+    TX_TRY(ktm_enter_any(tm, err));
+    recovery_begin(&recovery, tm, &info);
+    TX_TRY(recover_read(&recovery, err));
+    if (recovery.oldest_steady < recovery.end && !TX_MUTANT(87)) {
+        return TX_OK;
+    }
+    atomic_store(&tm->shared->decided, recovery.end);
+    recovery.state.lsn = recovery.end;
+    ktm_published_write(tm, &recovery.state);
+    atomic_store(&tm->shared->steady, recovery.end);
+    atomic_store(&tm->shared->magic, KTM_SHARED_MAGIC);
+    *opened = true;
+    return TX_OK;
+}
+
+static enum tx_status recover_steps(struct recovery *recovery, bool at_rest, struct tx_error *err)
+{
+    struct ktm *tm = recovery->tm;
+    /* Of a store at rest shared memory says it all, and others read there. */
+    TX_TRY(at_rest ? steady_read(recovery, err) : recover_read(recovery, err));
     TX_TRY(ktm_log_walk(tm, recovery->start, recovery->end, retire_record, recovery, err));
     atomic_store(&tm->shared->decided, recovery->end);
     TX_TRY(redo_all(recovery, err));
@@ -228,31 +268,33 @@ static enum tx_status recover_steps(struct recovery *recovery, struct tx_error *
     return TX_OK;
 }
 
+/* A short log stays for once: who was told "outcome unknown" can ask it now (ktm_query). Every
+ * recovery may begin a segment, so one that is cut off again and again must not keep it. */
+static enum tx_status recover_checkpoint(struct recovery *recovery, const struct txlog_info *info,
+                                         uint64_t *removed, struct tx_error *err)
+{
+    if (info->clean && recovery->redone == 0) {
+        return TX_OK; /* that was done when the store was closed */
+    }
+    enum ktm_trim trim = info->segment_count <= KEEP_SEGMENTS_MAX ? KTM_KEEP_LOG : KTM_TRIM_LOG;
+    return ktm_checkpoint_run(recovery->tm, trim, removed, err);
+}
+
 enum tx_status ktm_recover(struct ktm *tm, struct ktm_recovery *report, struct tx_error *err)
 {
-    struct recovery recovery = {.tm = tm};
+    struct recovery recovery;
     struct txlog_info info;
     uint64_t removed = 0;
     TX_TRY(ktm_enter_any(tm, err));
     TX_INVARIANT(!tm->txns);
-    txlog_get_info(tm->log, &info);
-    tm->identity = info.identity;
-    if (TX_MUTANT(19)) { /* identifiers begin again after a crash */
-        tm->identity.epoch = 1;
-    }
-    recovery.start = info.start_lsn;
-    recovery.end = info.append_lsn;
-    shared_reset(tm);
-    ktm_prepared_forget_keys(tm);
-    TX_TRY(recover_steps(&recovery, err));
+    recovery_begin(&recovery, tm, &info);
+    bool at_rest = atomic_load(&tm->shared->magic) == KTM_SHARED_MAGIC;
+    TX_TRY(recover_steps(&recovery, at_rest, err));
     uint64_t in_doubt = reserve_decisions(tm);
     atomic_store(&tm->shared->magic, KTM_SHARED_MAGIC);
-    /* A short log stays for once: who was told "outcome unknown" can ask it now (ktm_query). Every
-     * recovery may begin a segment, so one that is cut off again and again must not keep it. */
-    enum ktm_trim trim = info.segment_count <= KEEP_SEGMENTS_MAX ? KTM_KEEP_LOG : KTM_TRIM_LOG;
-    enum tx_status status = ktm_checkpoint_run(tm, trim, &removed, err);
+    enum tx_status status = recover_checkpoint(&recovery, &info, &removed, err);
     if (status != TX_OK) {
-        atomic_store(&tm->shared->magic, 0);
+        atomic_store(&tm->shared->magic, at_rest ? KTM_SHARED_MAGIC : 0);
         return status;
     }
     report->commits_redone = recovery.redone;

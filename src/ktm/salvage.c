@@ -8,7 +8,7 @@
 
 enum tx_status ktm_salvage_state(struct ktm *tm, struct tx_error *err)
 {
-    if (!tm->read_only || atomic_load(&tm->shared->magic) == KTM_SHARED_MAGIC) {
+    if (!tm->salvage || atomic_load(&tm->shared->magic) == KTM_SHARED_MAGIC) {
         return TX_OK;
     }
     TX_TRY(ktm_enter_any(tm, err));

@@ -3,6 +3,9 @@
  * Opening and closing. The recovery byte decides who does what: taken exclusively, nobody else is
  * alive, so what lies in `shm` means nothing and a crash may have left work; taken shared, somebody
  * alive has done all that. The open byte makes the two steps one.
+ *
+ * Who only reads leaves a store at rest that was closed properly: it fills `shm` and changes
+ * nothing on disk. The first one that may write recovers it then, beside the readers.
  */
 #include <errno.h>
 
@@ -85,28 +88,65 @@ static void give_recovery(struct txstore *store)
     }
 }
 
-static enum tx_status open_recover(struct txstore *store, struct tx_error *err)
+/* Alone, or the first that may write of a store at rest. Cut off in the middle of the latter, the
+ * next one begins anew: the log may have been recovered already, the rest not. */
+static enum tx_status recover(struct txstore *store, struct tx_error *err)
 {
+    struct txlog_info info;
     store->recovery.performed = true;
-    TX_TRY(txstore_shared_create(store, err));
-    TX_TRY(txlog_open(store->io, store->dir, TXLOG_READWRITE, txstore_shared_log(store),
-                      &store->log, err));
-    TX_TRY(txlog_recover(store->log, &store->recovery.ktm.log, err));
-    TX_TRY(txstore_wire(store, err));
+    txlog_get_info(store->log, &info);
+    bool log_is_done = txstore_is_at_rest(store) && !info.at_rest;
+    if (!log_is_done) {
+        TX_TRY(txlog_recover(store->log, &store->recovery.ktm.log, err));
+    }
+    if (!store->tm) {
+        TX_TRY(txstore_wire(store, err));
+    }
     struct txlog_recovery log = store->recovery.ktm.log;
     TX_TRY(ktm_recover(store->tm, &store->recovery.ktm, err));
     store->recovery.ktm.log = log;
     store->recovery.foreign_kept = store->foreign_kept;
-    txstore_shared_ready(store);
+    txstore_shared_ready(store, false);
     return TX_OK;
+}
+
+static enum tx_status open_log(struct txstore *store, struct tx_error *err)
+{
+    return txlog_open(store->io, store->dir, TXLOG_READWRITE, txstore_shared_log(store),
+                      &store->log, err);
+}
+
+static enum tx_status open_clean(struct txstore *store, bool *opened, struct tx_error *err)
+{
+    TX_TRY(txlog_open_clean(store->log, opened, err));
+    if (!*opened) {
+        return TX_OK;
+    }
+    TX_TRY(txstore_wire(store, err));
+    TX_TRY(ktm_open_clean(store->tm, opened, err));
+    if (*opened) {
+        txstore_shared_ready(store, true);
+    }
+    return TX_OK;
+}
+
+static enum tx_status open_alone(struct txstore *store, struct tx_error *err)
+{
+    bool clean = false;
+    TX_TRY(txstore_shared_create(store, err));
+    TX_TRY(open_log(store, err));
+    if (store->mode == TXSTORE_READONLY) {
+        TX_TRY(open_clean(store, &clean, err));
+    }
+    return clean ? TX_OK : recover(store, err);
 }
 
 static enum tx_status open_join(struct txstore *store, struct tx_error *err)
 {
     TX_TRY(txstore_shared_join(store, err));
-    TX_TRY(txlog_open(store->io, store->dir, TXLOG_READWRITE, txstore_shared_log(store),
-                      &store->log, err));
-    return txstore_wire(store, err);
+    TX_TRY(open_log(store, err));
+    bool first_writer = store->mode == TXSTORE_READWRITE && txstore_is_at_rest(store);
+    return first_writer && !TX_MUTANT(88) ? recover(store, err) : txstore_wire(store, err);
 }
 
 static enum tx_status open_alive(struct txstore *store, struct tx_error *err)
@@ -116,7 +156,7 @@ static enum tx_status open_alive(struct txstore *store, struct tx_error *err)
     enum tx_status status;
     int result = io->ops->lock(io, fd, TXIO_LOCK_RECOVERY, TXIO_EXCLUSIVE_LOCK, false);
     if (result >= 0) {
-        status = open_recover(store, err);
+        status = open_alone(store, err);
         if (status != TX_OK) {
             return status;
         }
@@ -188,6 +228,9 @@ static enum tx_status close_last(struct txstore *store, struct tx_error *err)
     if (result < 0) {
         return tx_error_os(err, -result, "lock the store");
     }
+    if (txstore_is_at_rest(store)) {
+        return TX_OK; /* nobody changed anything */
+    }
     if (txlog_is_poisoned(store->log)) {
         return TX_OK; /* the commits that met the error have said so; recovery does the rest */
     }
@@ -200,8 +243,7 @@ enum tx_status txstore_close(struct txstore *store, struct tx_error *err)
     enum tx_status status = TX_OK;
     bool forked = store->process != store->io->ops->process_id(store->io);
     bool locked = false;
-    if (store->alive && !forked && store->mode == TXSTORE_READWRITE &&
-        !store->no_checkpoint_on_close) {
+    if (store->alive && !forked && !store->no_checkpoint_on_close) {
         status = txio_pair_lock(&store->open_lock, err);
         locked = status == TX_OK;
         if (locked) {

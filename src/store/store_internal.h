@@ -11,7 +11,8 @@ struct txstore_shared {
     _Atomic uint64_t magic; /* written last; TXSTORE_SHARED_MAGIC */
     uint64_t size;          /* of the whole file; processes of another layout stay out */
     uint32_t conflict_entries;
-    uint32_t reserved[11];
+    _Atomic uint32_t at_rest; /* nobody has recovered it: it was clean, and is only read */
+    uint32_t reserved[10];
 };
 #define TXSTORE_SHARED_MAGIC 0x31306d68736b7874u /* "txkshm01" */
 
@@ -53,7 +54,8 @@ enum tx_status txstore_settings_check(const struct txstore_settings *settings,
 enum tx_status txstore_shared_create(struct txstore *store, struct tx_error *err) TX_CHECKED;
 enum tx_status txstore_shared_join(struct txstore *store, struct tx_error *err) TX_CHECKED;
 enum tx_status txstore_shared_private(struct txstore *store, struct tx_error *err) TX_CHECKED;
-void txstore_shared_ready(struct txstore *store);
+void txstore_shared_ready(struct txstore *store, bool at_rest);
+bool txstore_is_at_rest(const struct txstore *store);
 void txstore_shared_release(struct txstore *store);
 void *txstore_shared_log(const struct txstore *store);
 void *txstore_shared_ktm(const struct txstore *store);

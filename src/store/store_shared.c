@@ -77,9 +77,15 @@ enum tx_status txstore_shared_create(struct txstore *store, struct tx_error *err
     return TX_OK;
 }
 
-void txstore_shared_ready(struct txstore *store)
+void txstore_shared_ready(struct txstore *store, bool at_rest)
 {
+    atomic_store_explicit(&shared_header(store)->at_rest, at_rest, memory_order_release);
     atomic_store_explicit(&shared_header(store)->magic, TXSTORE_SHARED_MAGIC, memory_order_release);
+}
+
+bool txstore_is_at_rest(const struct txstore *store)
+{
+    return atomic_load_explicit(&shared_header(store)->at_rest, memory_order_acquire) != 0;
 }
 
 /* The living may run with other settings than the file says now: the size they chose counts. */

@@ -40,6 +40,7 @@ enum tx_status txstore_wire(struct txstore *store, struct tx_error *err)
         .shared = txstore_shared_ktm(store),
         .conflict_entries = store->settings.conflict_entries,
         .read_only = store->mode != TXSTORE_READWRITE,
+        .salvage = store->mode == TXSTORE_SALVAGE,
     };
     TX_TRY(txstore_wire_files(store, err));
     TX_TRY(txreg_rm_open(&registry, &store->reg, err));

@@ -55,7 +55,7 @@ const struct txctl_command txctl_history = {
     .verb = "history",
     .usage = "",
     .summary = "committed transactions that can be reverted, oldest first",
-    .flags = TXCTL_NO_SCRIPT,
+    .flags = TXCTL_NO_SCRIPT | TXCTL_READS,
     .run = run_history,
 };
 

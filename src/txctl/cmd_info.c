@@ -150,6 +150,6 @@ const struct txctl_command txctl_info = {
     .usage = "",
     .summary = "identity, sizes, log, transactions, history and settings on one screen",
     .example = "txctl info --json | jq .log_used",
-    .flags = TXCTL_NO_SCRIPT,
+    .flags = TXCTL_NO_SCRIPT | TXCTL_READS,
     .run = run_info,
 };

@@ -58,6 +58,6 @@ const struct txctl_command txctl_list = {
     .verb = "list",
     .usage = "",
     .summary = "open and prepared transactions",
-    .flags = TXCTL_NO_SCRIPT,
+    .flags = TXCTL_NO_SCRIPT | TXCTL_READS,
     .run = run_list,
 };

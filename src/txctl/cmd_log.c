@@ -146,6 +146,6 @@ const struct txctl_command txctl_log_dump = {
     .summary = "the log, record by record",
     .example = "txctl --salvage log dump --entries",
     .options = options,
-    .flags = TXCTL_NO_SCRIPT,
+    .flags = TXCTL_NO_SCRIPT | TXCTL_READS,
     .run = run_log_dump,
 };

@@ -134,6 +134,7 @@ const struct txctl_command txctl_ls = {
     .summary = "list, in byte order of the names",
     .example = "txctl ls -l etc/app",
     .options = options,
+    .flags = TXCTL_READS,
     .count_max = TXCTL_ANY_COUNT,
     .run = run_ls,
 };

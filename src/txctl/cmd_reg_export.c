@@ -81,6 +81,7 @@ const struct txctl_command txctl_reg_export = {
     .summary = "a key and all below it as .reg text or JSON",
     .example = "txctl reg export Software/App app.reg",
     .options = options,
+    .flags = TXCTL_READS,
     .count_min = 1,
     .count_max = 2,
     .run = run_export,

@@ -143,6 +143,7 @@ const struct txctl_command txctl_reg_info = {
     .usage = "KEY",
     .summary = "counts, class, last change of a key",
     .example = "txctl reg info Software/App",
+    .flags = TXCTL_READS,
     .count_min = 1,
     .count_max = 1,
     .run = run_info,
@@ -220,6 +221,7 @@ const struct txctl_command txctl_reg_list = {
     .summary = "the keys below a key",
     .example = "txctl reg list -R Software",
     .options = list_options,
+    .flags = TXCTL_READS,
     .count_max = 1,
     .run = run_list,
 };

@@ -228,6 +228,7 @@ const struct txctl_command txctl_reg_query = {
     .summary = "keys and values in the shape of reg.exe",
     .example = "txctl reg query Software -s -f '*.conf' -d",
     .options = options,
+    .flags = TXCTL_READS,
     .count_min = 1,
     .count_max = 1,
     .run = run_query,

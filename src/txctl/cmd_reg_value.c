@@ -67,6 +67,7 @@ const struct txctl_command txctl_reg_get = {
     .summary = "print one value (without NAME: the default value)",
     .example = "version=$(txctl reg get Software/App Version)",
     .options = get_options,
+    .flags = TXCTL_READS,
     .count_min = 1,
     .count_max = 2,
     .run = run_get,

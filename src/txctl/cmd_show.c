@@ -133,7 +133,7 @@ const struct txctl_command txctl_show = {
     .usage = "[ID | LSN]",
     .summary = "one transaction, open or committed, and what it changes",
     .example = "txctl show 3-42",
-    .flags = TXCTL_NO_SCRIPT,
+    .flags = TXCTL_NO_SCRIPT | TXCTL_READS,
     .count_max = 1,
     .run = run_show,
 };

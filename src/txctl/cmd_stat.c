@@ -115,6 +115,7 @@ const struct txctl_command txctl_stat = {
     .usage = "PATH...",
     .summary = "all that is known of an object",
     .example = "txctl stat bin/app",
+    .flags = TXCTL_READS,
     .count_min = 1,
     .count_max = TXCTL_ANY_COUNT,
     .run = run_stat,

@@ -111,6 +111,7 @@ const struct txctl_command txctl_tree = {
     .usage = "[PATH]",
     .summary = "a directory and all below it, drawn",
     .example = "txctl tree etc",
+    .flags = TXCTL_READS,
     .count_max = 1,
     .run = run_tree,
 };

@@ -73,6 +73,15 @@ enum tx_status txctl_place(const struct txctl_context *context, char **root, cha
     return TX_OK;
 }
 
+static enum txstore_mode store_mode(const struct txctl_context *context)
+{
+    bool reads = !context->script && !context->globals.tx &&
+                 (context->command->flags & TXCTL_READS) != 0;
+    return context->globals.salvage ? TXSTORE_SALVAGE
+           : reads                  ? TXSTORE_READONLY
+                                    : TXSTORE_READWRITE;
+}
+
 enum tx_status txctl_store(struct txctl_context *context, struct txstore **store,
                            struct tx_error *err)
 {
@@ -82,7 +91,7 @@ enum tx_status txctl_store(struct txctl_context *context, struct txstore **store
         TRY(txctl_place(context, &root, &store_path, err));
         struct txstore_options options = {
             .store_path = store_path,
-            .mode = context->globals.salvage ? TXSTORE_SALVAGE : TXSTORE_READWRITE,
+            .mode = store_mode(context),
             .lock_timeout_ms = context->globals.lock_timeout_ms,
         };
         TRY(txstore_open(root, &options, &context->store, err));

@@ -56,6 +56,7 @@ enum txctl_command_flags {
     TXCTL_SERIALIZABLE = 1 << 2, /* its own transaction validates what it read */
     TXCTL_LATER = 1 << 3,        /* known, but not in this version */
     TXCTL_SILENT = 1 << 4,       /* prints nothing of its own; with --json that it was done */
+    TXCTL_READS = 1 << 5,        /* outside of --tx and scripts the store is opened read-only */
 };
 
 #define TXCTL_ANY_COUNT 1000000000

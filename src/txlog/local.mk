@@ -15,6 +15,7 @@ libtx_log_la_SOURCES = \
 	src/txlog/log_open.c \
 	src/txlog/log_read.c \
 	src/txlog/log_recover.c \
+	src/txlog/log_rest.c \
 	src/txlog/log_scan.c \
 	src/txlog/log_scan.h \
 	src/txlog/log_trim.c \

@@ -121,7 +121,7 @@ static enum tx_status open_salvage(struct txlog *log, struct tx_error *err)
     scan.end = log->control.start_lsn;
     enum tx_status status = TX_OK;
     if (list.count > 0 && list.items[0].header.first_lsn <= scan.end) {
-        status = log_walk(log, &list, scan.end, salvage_step, &scan, err);
+        status = log_walk(log, &list, scan.end, WALK_ALL, salvage_step, &scan, err);
     }
     if (status != TX_OK && status != TX_EIO) { /* what cannot be read is damage too */
         return status;
@@ -224,6 +224,9 @@ enum tx_status log_check_writable(struct txlog *log, struct tx_error *err)
         return tx_error_set(err, TX_EREADONLY, "log is open read-only");
     }
     TX_TRY(log_check_ready(log, err));
+    if (atomic_load_explicit(&log->shared->at_rest, ACQUIRE) && !TX_MUTANT(86)) {
+        return tx_error_set(err, TX_EMISUSE, "log is open for reading only, and not recovered");
+    }
     if (txlog_is_poisoned(log)) {
         return tx_error_set(err, TX_EPOISONED, "%s", tx_status_text(TX_EPOISONED));
     }
@@ -269,6 +272,7 @@ void txlog_get_info(struct txlog *log, struct txlog_info *info)
         .size = atomic_load_explicit(&shared->disk_size, ACQUIRE),
         .force_count = atomic_load_explicit(&shared->batch, ACQUIRE),
         .clean = atomic_load_explicit(&shared->was_clean, ACQUIRE) != 0,
+        .at_rest = atomic_load_explicit(&shared->at_rest, ACQUIRE) != 0,
         .poisoned = txlog_is_poisoned(log),
     };
     memcpy(info->identity.uuid, log->control.uuid, sizeof(info->identity.uuid));

@@ -80,6 +80,18 @@ static enum tx_status recover_continue(struct txlog *log, struct recover_plan *p
     return recover_in_place(log, plan, err);
 }
 
+/* Push what the table of a log that others read at rest does not have yet. */
+static void table_add(struct txlog_shared *shared, const struct segment_ref *ref)
+{
+    struct segment_ref tail = {.seq = 0};
+    if (atomic_load(&shared->tail) > 0) {
+        table_tail(shared, &tail);
+    }
+    if (ref->seq > tail.seq) {
+        table_push(shared, ref);
+    }
+}
+
 /* The live segments up to where the log goes on. */
 static enum tx_status recover_table(struct txlog *log, const struct recover_plan *plan,
                                     struct tx_error *err)
@@ -93,15 +105,15 @@ static enum tx_status recover_table(struct txlog *log, const struct recover_plan
         if (atomic_load(&log->shared->tail) + 1 >= LOG_SEGMENTS_MAX) {
             return tx_error_set(err, TX_ELIMIT, "log has more than %u segments", LOG_SEGMENTS_MAX);
         }
-        table_push(log->shared,
-                   &(struct segment_ref){header->seq, header->first_lsn, header->size});
+        table_add(log->shared,
+                  &(struct segment_ref){header->seq, header->first_lsn, header->size});
     }
-    table_push(log->shared, &plan->ref);
+    table_add(log->shared, &plan->ref);
     return TX_OK;
 }
 
-static enum tx_status recover_share(struct txlog *log, const struct recover_plan *plan,
-                                    struct tx_error *err)
+enum tx_status recover_share(struct txlog *log, const struct recover_plan *plan,
+                             struct tx_error *err)
 {
     struct txlog_shared *shared = log->shared;
     TX_AUTO(segment_handle) handle = {.fd = -1};
@@ -157,13 +169,14 @@ static enum tx_status recover(struct txlog *log, struct txlog_recovery *report,
     struct recover_plan plan = {.list = &list, .scan = &scan};
     TX_TRY(control_load(log->io, log->control_fd, &log->control, err));
     TX_TRY(segment_list_load(log, log->control.start_segment, NULL, NULL, &list, err));
-    TX_TRY(log_scan_run(log, &list, &scan, err));
+    TX_TRY(log_scan_run(log, &list, WALK_ALL, &scan, err));
     if (!scan_opens(scan.verdict)) {
         return recover_refuse(&list, &scan, err);
     }
     TX_TRY(recover_epoch(log, &scan, &plan.epoch, err));
     TX_TRY(recover_continue(log, &plan, err));
     TX_TRY(recover_share(log, &plan, err));
+    atomic_store_explicit(&log->shared->at_rest, 0, RELEASE);
     if (plan.end == scan.end) {
         TX_TRY(recover_append_epoch(log, &plan, err));
     }
@@ -177,11 +190,14 @@ enum tx_status txlog_recover(struct txlog *log, struct txlog_recovery *report, s
     if (log->mode != TXLOG_READWRITE) {
         return tx_error_set(err, TX_EREADONLY, "recover the log: it is open read-only");
     }
-    if (atomic_load_explicit(&log->shared->magic, memory_order_acquire) != 0) {
+    bool used = atomic_load_explicit(&log->shared->magic, memory_order_acquire) != 0;
+    bool at_rest = atomic_load_explicit(&log->shared->at_rest, memory_order_acquire) != 0;
+    if (used && !at_rest) {
         return tx_error_set(err, TX_EMISUSE, "recover the log: others use it");
     }
     enum tx_status status = recover(log, report, err);
     if (status != TX_OK) {
+        atomic_store_explicit(&log->shared->at_rest, at_rest, RELEASE); /* for the next one */
         tx_error_prefix(err, "recover the log");
     }
     return status;

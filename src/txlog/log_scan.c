@@ -148,7 +148,7 @@ static void scan_facts_fill(struct log_scan *scan, const struct control *control
     scan->verdict = scan_decide(&scan->facts);
 }
 
-enum tx_status log_scan_run(struct txlog *log, const struct segment_list *list,
+enum tx_status log_scan_run(struct txlog *log, const struct segment_list *list, tx_lsn upto,
                             struct log_scan *scan, struct tx_error *err)
 {
     TX_TRY(scan_check_list(log, list, err));
@@ -162,7 +162,7 @@ enum tx_status log_scan_run(struct txlog *log, const struct segment_list *list,
     found.end = log->control.start_lsn;
     found.index = list->count - 1;
     found.offset = TXLOG_BLOCK_SIZE + (found.end - last->header.first_lsn);
-    TX_TRY(log_walk(log, list, log->control.start_lsn, scan_step, &found, err));
+    TX_TRY(log_walk(log, list, log->control.start_lsn, upto, scan_step, &found, err));
     if (TX_MUTANT(5)) { /* ATC'20: what the page cache shows is taken for durable */
         found.proven = found.end;
     }

@@ -83,8 +83,10 @@ struct walk_step {
     uint64_t own_size; /* of those: up to the last block that something was written to */
 };
 typedef enum tx_status walk_fn(void *arg, const struct walk_step *step, struct tx_error *err);
+#define WALK_ALL UINT64_MAX
+/* What begins at `from` or later, and before `upto`. */
 enum tx_status log_walk(struct txlog *log, const struct segment_list *list, tx_lsn from,
-                        walk_fn *fn, void *arg, struct tx_error *err) TX_CHECKED;
+                        tx_lsn upto, walk_fn *fn, void *arg, struct tx_error *err) TX_CHECKED;
 
 /* --- log_scan.c: torn or damaged? --- */
 
@@ -129,12 +131,19 @@ struct log_scan {
     uint64_t offset;    /* there */
     bool ended;
 };
-/* Walk from the checkpoint and decide. Errors: TX_ECORRUPT only when the segments themselves do not
- * fit together; a bad verdict is a result. */
-enum tx_status log_scan_run(struct txlog *log, const struct segment_list *list,
+/* Walk from the checkpoint, up to `upto`, and decide. Errors: TX_ECORRUPT only when the segments
+ * themselves do not fit together; a bad verdict is a result. */
+enum tx_status log_scan_run(struct txlog *log, const struct segment_list *list, tx_lsn upto,
                             struct log_scan *scan, struct tx_error *err) TX_CHECKED;
 /* The highest LSN that control or a segment header says was durable. */
 tx_lsn log_claim(const struct control *control, const struct segment_list *list);
+
+/* --- log_recover.c --- */
+
+struct recover_plan;
+/* Fill the shared memory with the log as the plan has it, for the first time or again. */
+enum tx_status recover_share(struct txlog *log, const struct recover_plan *plan,
+                             struct tx_error *err) TX_CHECKED;
 
 /* --- recover_tail.c: where the log goes on after recovery --- */
 

@@ -222,9 +222,9 @@ static enum tx_status verify_records(struct verify *verify, struct tx_error *err
     }
     tx_lsn first = list->items[0].header.first_lsn;
     verify->proven = log_claim(&verify->log->control, list);
-    TX_TRY(log_walk(verify->log, list, first, proof_step, verify, err));
+    TX_TRY(log_walk(verify->log, list, first, WALK_ALL, proof_step, verify, err));
     verify->end = first;
-    TX_TRY(log_walk(verify->log, list, first, fault_step, verify, err));
+    TX_TRY(log_walk(verify->log, list, first, WALK_ALL, fault_step, verify, err));
     verify_ends(verify);
     for (size_t i = 0; i + 1 < list->count; i++) {
         TX_TRY(verify_rest(verify, i, err));

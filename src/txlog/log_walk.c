@@ -11,6 +11,7 @@ struct walk {
     const struct segment_list *list;
     walk_fn *fn;
     void *arg;
+    tx_lsn upto;
     struct log_window window;
     uint64_t epoch; /* of the last record: a later one is not older */
     struct walk_step gap; /* size 0: none is open */
@@ -72,11 +73,12 @@ static enum tx_status walk_segment(struct walk *walk, size_t index, tx_lsn from,
     const struct segment_info *segment = &walk->list->items[index];
     struct walk_step step = {.segment = segment, .index = index};
     tx_lsn first = segment->header.first_lsn;
+    tx_lsn end = segment->end_lsn < walk->upto ? segment->end_lsn : walk->upto;
     step.lsn = from > first ? from : first;
     step.offset = TXLOG_BLOCK_SIZE + (step.lsn - first);
     TX_TRY(segment_acquire(walk->log, segment->header.seq, &handle, err));
     window_set(&walk->window, handle.fd, segment->header.size);
-    while (step.lsn < segment->end_lsn && step.offset < segment->header.size) {
+    while (step.lsn < end && step.offset < segment->header.size) {
         enum tx_status status = walk_one(walk, &step, err);
         if (status != TX_OK) {
             log_refer(err, segment->header.seq, step.offset, step.lsn);
@@ -87,7 +89,7 @@ static enum tx_status walk_segment(struct walk *walk, size_t index, tx_lsn from,
         step.frame = NULL;
     }
     if (step.lsn < segment->end_lsn) {
-        /* The next segment begins beyond what fits into this one. */
+        /* Not asked for, or the next segment begins beyond what fits into this one. */
         step.size = segment->end_lsn - step.lsn;
         walk_add_gap(walk, &step, false);
     }
@@ -95,9 +97,9 @@ static enum tx_status walk_segment(struct walk *walk, size_t index, tx_lsn from,
 }
 
 enum tx_status log_walk(struct txlog *log, const struct segment_list *list, tx_lsn from,
-                        walk_fn *fn, void *arg, struct tx_error *err)
+                        tx_lsn upto, walk_fn *fn, void *arg, struct tx_error *err)
 {
-    TX_AUTO(walk) walk = {.log = log, .list = list, .fn = fn, .arg = arg};
+    TX_AUTO(walk) walk = {.log = log, .list = list, .fn = fn, .arg = arg, .upto = upto};
     TX_TRY(window_init(&walk.window, log->io, err));
     for (size_t i = 0; i < list->count; i++) {
         if (list->items[i].end_lsn > from) {

@@ -188,7 +188,7 @@ enum tx_status recover_into_new(struct txlog *log, struct recover_plan *plan, st
     };
     TX_TRY(copy_init(log, plan, &draft, &job, err));
     TX_TRY(segment_draft_begin(log, &header, &draft, err));
-    TX_TRY(log_walk(log, plan->list, scan->proven, copy_step, &job, err));
+    TX_TRY(log_walk(log, plan->list, scan->proven, WALK_ALL, copy_step, &job, err));
     TX_TRY(copy_check(&job, err));
     TX_TRY(copy_epoch(log, plan, &draft, err));
     /* Crash here: a file without a segment's name; the old tail is what it was. */
@@ -235,7 +235,7 @@ enum tx_status recover_in_place(struct txlog *log, struct recover_plan *plan, st
     const struct segment_info *tail = &plan->list->items[scan->index];
     TX_TRY(copy_init(log, plan, NULL, &job, err));
     if (scan->proven < scan->end) {
-        TX_TRY(log_walk(log, plan->list, scan->proven, rewrite_step, &job, err));
+        TX_TRY(log_walk(log, plan->list, scan->proven, WALK_ALL, rewrite_step, &job, err));
         TX_TRY(copy_check(&job, err));
     }
     if (scan->verdict != SCAN_CLEAN && scan->offset < tail->header.size) {

@@ -40,6 +40,7 @@ struct txlog_shared {
     _Atomic uint64_t start_lsn;
     _Atomic uint32_t was_clean;
     _Atomic uint32_t is_clean; /* marked clean: nothing may be appended any more */
+    _Atomic uint32_t at_rest;  /* opened by txlog_open_clean: nothing may be appended yet */
 
     _Alignas(64) _Atomic uint64_t append_lsn;
     _Atomic uint64_t write_lsn;  /* above append_lsn: a writer began a record up to there */

@@ -66,6 +66,20 @@ code 0 "log dump" txctl log dump --fields --entries
 code 0 "info has counted a commit" txctl info
 has "in the history" "$area/out" "history-count: 1"
 
+# What only reads leaves a store that was closed properly as it lies.
+code 0 "a key to read" txctl reg create key
+code 0 "with a value" txctl reg set key name sz text
+lies() { (cd .txkit && find . -type f ! -name shm -exec cksum {} + | sort) }
+before=$(lies)
+for command in "ls" "tree" "cat a" "stat a" "reg get key name" "reg list key" "reg info key" \
+    "reg query key" "reg export key" "history" "list" "info" "show 8192" "log dump"; do
+    # shellcheck disable=SC2086
+    txctl $command >"$area/out" 2>&1
+    is "\"$command\" changes no byte of the store" "$(lies)" "$before"
+done
+code 0 "a change" txctl reg set key name sz other
+is "changes some" "$([[ $(lies) != "$before" ]] && echo yes)" yes
+
 code 2 "no command" txctl
 code 2 "an unknown command" txctl frobnicate
 code 2 "an unknown option" txctl ls --frobnicate

@@ -57,6 +57,7 @@ struct crash_run {
     struct fault_layer fault; /* between the two; idle unless a test of errors is on */
     struct txio *io;          /* what the library uses */
     struct txstore *store;
+    struct txstore *reader; /* beside it, read-only */
     struct tx_error err;
     struct crash_state *states; /* after each acknowledged step; [0] before the first */
     unsigned state_count;
@@ -95,6 +96,8 @@ void crash_open(struct crash_run *run);
 /* Closing will leave the commits in the log only. */
 void crash_open_unclean(struct crash_run *run);
 void crash_close(struct crash_run *run);
+void crash_open_reader(struct crash_run *run);
+void crash_close_reader(struct crash_run *run);
 /* Bytes that depend on the seed; valid until the next call. */
 const void *crash_bytes(struct crash_run *run, size_t size);
 /* A committed tree and registry with something of everything. */

@@ -203,8 +203,9 @@ bool crash_failure_run(struct crash_failure *failure)
             cut_now(failure);
         }
     }
-    if (run->store != NULL) {
-        enum tx_status status = txstore_close(run->store, NULL);
+    struct txstore *left[] = {run->store, run->reader};
+    for (unsigned i = 0; i < sizeof left / sizeof *left; i++) {
+        enum tx_status status = left[i] != NULL ? txstore_close(left[i], NULL) : TX_OK;
         (void)status; /* it may fail, as long as nothing is lost */
     }
     failure->end(failure->arg);

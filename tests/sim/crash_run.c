@@ -126,6 +126,19 @@ void crash_close(struct crash_run *run)
     MUST(run, txstore_close(store, &run->err));
 }
 
+void crash_open_reader(struct crash_run *run)
+{
+    struct txstore_options options = {.io = run->io, .mode = TXSTORE_READONLY};
+    MUST(run, txstore_open(CRASH_ROOT, &options, &run->reader, &run->err));
+}
+
+void crash_close_reader(struct crash_run *run)
+{
+    struct txstore *reader = run->reader;
+    run->reader = NULL;
+    MUST(run, txstore_close(reader, &run->err));
+}
+
 const void *crash_bytes(struct crash_run *run, size_t size)
 {
     static uint8_t bytes[BYTES_MAX];

@@ -38,6 +38,7 @@
     X(NESTED, "cuts inside a recovery")                                                            \
     X(BOOTS, "boots")                                                                              \
     X(RECOVERIES, "recoveries")                                                                    \
+    X(RESTS, "openings of a store at rest")                                                        \
     X(TRANSACTIONS, "transactions begun")                                                          \
     X(OPERATIONS, "operations in them, as the model")                                              \
     X(SAVEPOINTS, "rollbacks to savepoints")                                                       \

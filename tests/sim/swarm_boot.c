@@ -19,8 +19,9 @@ static void opened(struct swarm_process *process)
     process->opening = false;
     process->reopen = false;
     swarm_say(swarm, "p%u: opened, epoch %" PRIu64 ", %s", process->number, info.identity.epoch,
-              recovery.performed ? "recovered" : "joined");
+              recovery.performed ? "recovered" : info.at_rest ? "at rest" : "joined");
     swarm->result->counters[SWARM_RECOVERIES] += recovery.performed;
+    swarm->result->counters[SWARM_RESTS] += info.at_rest;
     swarm_epoch(process);
 }
 
@@ -28,7 +29,10 @@ static void opened(struct swarm_process *process)
 bool swarm_open(struct swarm_process *process)
 {
     struct swarm *swarm = process->swarm;
-    struct txstore_options options = {.io = &process->fault.layer.io};
+    struct txstore_options options = {
+        .io = &process->fault.layer.io,
+        .mode = process->reads ? TXSTORE_READONLY : TXSTORE_READWRITE,
+    };
     for (unsigned i = 0; i < OPENS_MAX; i++) {
         struct tx_error err = {0};
         process->opening = true;
@@ -69,7 +73,11 @@ static void thread_main(void *arg)
     struct swarm *swarm = process->swarm;
     while (swarm->quota > 0 && !process->reopen) {
         swarm->quota--;
-        swarm_transact(swarm, process);
+        if (process->reads) {
+            swarm_read(swarm, process);
+        } else {
+            swarm_transact(swarm, process);
+        }
     }
 }
 
@@ -93,6 +101,7 @@ static void process_main(void *arg)
 static void spawn_process(struct swarm *swarm)
 {
     struct swarm_process *process = swarm_process_new(swarm, sim_process_new(swarm->machine));
+    process->reads = swarm_chance(swarm, swarm->plan.readers);
     (void)sched_spawn(&swarm->sched, process_main, process, process->number);
 }
 

@@ -33,6 +33,7 @@ struct swarm_plan {
     unsigned files, registry;         /* weights of operations */
     unsigned serializable, prepare, detach, savepoint, checkpoint; /* one in so many; 0: none */
     unsigned look_all;                /* one transaction in so many compares everything */
+    unsigned readers;                 /* one process in so many only reads; 0: none */
     bool garbage;
 };
 void swarm_plan_draw(struct swarm_plan *plan, uint64_t seed, const struct swarm_limits *limits);
@@ -49,8 +50,9 @@ struct swarm_process {
     void (*fault_after)(struct layer *layer, struct layer_call *call);
     unsigned number;
     bool killed;
-    bool reopen; /* the store is poisoned: close it */
+    bool reopen; /* the store is poisoned, or a reader has seen enough: close it */
     bool opening;
+    bool reads; /* opens the store read-only */
     struct txstore *store;
     struct swarm_memory *memory;
     int64_t clock_ns; /* by which its clock is wrong */
@@ -155,6 +157,8 @@ void swarm_look_disk(struct swarm *swarm, const struct model_state *state);
 
 /* One transaction, decision, attachment or checkpoint. */
 void swarm_transact(struct swarm *swarm, struct swarm_process *process);
+/* One of a process that only reads. */
+void swarm_read(struct swarm *swarm, struct swarm_process *process);
 /* The process works in an epoch: let the ledger know. */
 void swarm_epoch(struct swarm_process *process);
 /* False when it cannot begin. */

@@ -107,5 +107,6 @@ void swarm_plan_draw(struct swarm_plan *plan, uint64_t seed, const struct swarm_
     draw_shape(plan, &draw);
     draw_work(plan, &draw);
     draw_faults(plan, &draw);
+    plan->readers = some(&draw, 2, 4);
     obey(plan, limits);
 }

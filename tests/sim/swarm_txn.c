@@ -224,7 +224,7 @@ bool swarm_begin(struct swarm_work *work)
     swarm_count(swarm, SWARM_TRANSACTIONS);
     swarm_say(swarm, "p%u: begin %" PRIu64 "-%" PRIu64 " at LSN %" PRIu64,
               work->process->number, id.epoch, id.sequence, snapshot);
-    if (ledger_find(&swarm->ledger, &id) != NULL) {
+    if (id.epoch != 0 && ledger_find(&swarm->ledger, &id) != NULL) {
         swarm_wrong(swarm, "identifier %" PRIu64 "-%" PRIu64 " was given before", id.epoch,
                     id.sequence);
     }
@@ -249,6 +249,21 @@ static void new_transaction(struct swarm *swarm, struct swarm_process *process)
         finish(&work);
     } else {
         swarm_roll_back(&work);
+    }
+}
+
+void swarm_read(struct swarm *swarm, struct swarm_process *process)
+{
+    struct swarm_work work = {.swarm = swarm, .process = process};
+    if (swarm_begin(&work)) {
+        bool going = !swarm_chance(swarm, swarm->plan.look_all) || swarm_look_all(&work);
+        for (unsigned i = swarm_draw(swarm, OPERATIONS_MAX + 1); i > 0 && going; i--) {
+            going = swarm_look(&work);
+        }
+        swarm_roll_back(&work);
+    }
+    if (swarm_draw(swarm, 3) == 0 || txlog_is_poisoned(txstore_log(process->store))) {
+        process->reopen = true;
     }
 }
 

@@ -31,6 +31,7 @@ const struct crash_workload crash_workloads[] = {
     {"reg-many", work_reg_many, NULL, false, false},
     {"init", work_init, NULL, true, false},
     {"open-close", work_open_close, NULL, false, false},
+    {"readers", work_readers, NULL, false, false},
     {"recovery", work_recovery, NULL, false, false},
     {"mixed", work_mixed, NULL, false, false},
     {"install", work_install, NULL, false, false},

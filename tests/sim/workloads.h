@@ -42,6 +42,7 @@ void work_reg_many(struct crash_run *run);
 
 void work_init(struct crash_run *run);
 void work_open_close(struct crash_run *run);
+void work_readers(struct crash_run *run);
 void work_mixed(struct crash_run *run);
 void work_install(struct crash_run *run);
 void work_commits(struct crash_run *run);

@@ -49,6 +49,37 @@ void work_open_close(struct crash_run *run)
     }
 }
 
+static void read_number(struct crash_run *run)
+{
+    struct ktm_txn *txn = NULL;
+    struct txreg_key_info info;
+    MUST(run, txstore_begin(run->reader, NULL, &txn, &run->err));
+    enum tx_status status = txreg_query(txn, "Software\\Alpha", &info, &run->err);
+    ktm_rollback(txn);
+    MUST(run, status);
+}
+
+/* A store at rest, its first writer beside the reader, and either of them as the last one out. */
+void work_readers(struct crash_run *run)
+{
+    /* So that the segment ends at no opening: on a full disk the record of the epoch is left out
+     * there, and all that follows has other LSNs than without the fault. */
+    step(run, "b", 10, 7);
+    for (uint32_t i = 0; i < 2; i++) {
+        crash_close(run);
+        crash_open_reader(run);
+        read_number(run);
+        crash_open(run);
+        step(run, "a", 20 + i, i);
+        read_number(run);
+        if (i == 1) {
+            crash_close(run);
+        }
+        crash_close_reader(run);
+    }
+    crash_open(run);
+}
+
 /* As after the death of the process: the next opening has commits to carry out again. */
 void work_recovery(struct crash_run *run)
 {

@@ -112,6 +112,18 @@ enum tx_status handle_try_boot(struct handle *handle, struct world *world, struc
     return ktm_recover(handle->tm, &handle->recovery, ERR);
 }
 
+bool handle_rest(struct handle *handle, struct world *world)
+{
+    bool opened = false;
+    handle_init(handle, world, NULL);
+    ok(txlog_open(handle->io, handle->dir, TXLOG_READWRITE, world->log_shared, &handle->log, ERR));
+    ok(txlog_open_clean(handle->log, &opened, ERR));
+    cr_assert(opened, "the log was not closed properly");
+    ok(handle_open_tm(handle));
+    ok(ktm_open_clean(handle->tm, &opened, ERR));
+    return opened;
+}
+
 void handle_boot(struct handle *handle, struct world *world)
 {
     ok(handle_try_boot(handle, world, NULL));

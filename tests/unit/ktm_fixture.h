@@ -91,6 +91,8 @@ void world_reboot(struct world *world);
 /* Open with recovery, alone; `io` NULL: the operating system. */
 enum tx_status handle_try_boot(struct handle *handle, struct world *world, struct txio *io);
 void handle_boot(struct handle *handle, struct world *world);
+/* Open at rest, alone. False: the log is open so, the manager wants recovery. */
+bool handle_rest(struct handle *handle, struct world *world);
 /* Open as one more process. */
 void handle_join(struct handle *handle, struct world *world, struct txio *io);
 /* Close without a checkpoint. */

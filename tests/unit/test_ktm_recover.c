@@ -260,6 +260,70 @@ Test(ktm_recover, outcome_can_be_asked_for_afterwards)
     fails(TX_ENOTFOUND, ktm_query(handle.tm, &committed, &info, ERR));
 }
 
+/* Close the log properly, with a checkpoint before it or without. */
+static void close_log(bool checkpoint)
+{
+    if (checkpoint) {
+        ok(ktm_checkpoint(handle.tm, ERR));
+    }
+    ok(txlog_mark_clean(handle.log, ERR));
+    handle_close(&handle);
+    world_reboot(world);
+}
+
+Test(ktm_recover, what_is_steady_can_be_read_at_rest_and_recovered_beside_the_reader)
+{
+    struct handle writer;
+    commit_pair(&handle, 1, 5);
+    close_log(true);
+    cr_assert(handle_rest(&handle, world));
+    struct ktm_txn *txn = txn_begin(&handle, KTM_READ_ONLY);
+    cr_expect_eq(toy_get(txn, 0, 1), 5);
+    cr_expect_eq(atomic_load(&world->live[0]->steadies), 0);
+    fails(TX_EREADONLY, ktm_checkpoint(handle.tm, ERR));
+    handle_join(&writer, world, NULL);
+    ok(txlog_recover(writer.log, &writer.recovery.log, ERR));
+    ok(ktm_recover(writer.tm, &writer.recovery, ERR));
+    cr_expect_eq(writer.recovery.commits_redone, 0);
+    commit_pair(&writer, 1, 6);
+    cr_expect_eq(toy_get(txn, 0, 1), 5);
+    ktm_rollback(txn);
+    txn = txn_begin(&handle, KTM_READ_ONLY);
+    cr_expect_eq(toy_get(txn, 0, 1), 6);
+    ktm_rollback(txn);
+    handle_close(&writer);
+}
+
+Test(ktm_recover, what_is_not_steady_is_carried_out_before_anybody_reads)
+{
+    commit_pair(&handle, 1, 5);
+    ok(ktm_checkpoint(handle.tm, ERR));
+    commit_pair(&handle, 1, 6);
+    close_log(false);
+    cr_assert_not(handle_rest(&handle, world));
+    ok(txlog_recover(handle.log, &handle.recovery.log, ERR));
+    ok(ktm_recover(handle.tm, &handle.recovery, ERR));
+    cr_expect_eq(handle.recovery.commits_redone, 1);
+    struct ktm_txn *txn = txn_begin(&handle, KTM_READ_ONLY);
+    cr_expect_eq(toy_get(txn, 0, 1), 6);
+    ktm_rollback(txn);
+}
+
+/* What was left when the log was closed needs no second checkpoint. */
+Test(ktm_recover, a_store_that_was_closed_is_recovered_without_a_checkpoint)
+{
+    commit_pair(&handle, 1, 5);
+    close_log(true);
+    handle_boot(&handle, world);
+    cr_expect_eq(atomic_load(&world->live[0]->steadies), 0);
+    commit_pair(&handle, 1, 6);
+    close_log(true);
+    handle_boot(&handle, world);
+    struct ktm_txn *txn = txn_begin(&handle, KTM_READ_ONLY);
+    cr_expect_eq(toy_get(txn, 0, 1), 6);
+    ktm_rollback(txn);
+}
+
 static enum tx_status list_none(void *arg, const struct ktm_txn_info *info, struct tx_error *err)
 {
     (void)arg;
@@ -287,7 +351,7 @@ static void salvage_open(struct handle *salvaged)
                                   .log = salvaged->log,
                                   .shared = world->ktm_shared,
                                   .conflict_entries = 1024,
-                                  .read_only = true};
+                                  .salvage = true};
     for (unsigned i = 0; i < TOYS; i++) {
         salvaged->toys[i] = (struct toy){
             .id = i, .io = salvaged->io, .store_dir = salvaged->dir, .live = world->live[i]};

@@ -207,7 +207,7 @@ Test(ktm_txn, read_only_store_refuses_changes)
     cr_expect_eq(toy_get(txn, 1, 1), 5);
     fails(TX_EREADONLY, toy_try_set(txn, 0, 1, 6));
     fails(TX_EREADONLY, ktm_txn_staging(txn, &dir, ERR));
-    fails(TX_EREADONLY, ktm_checkpoint(handle.tm, ERR));
+    ok(ktm_checkpoint(handle.tm, ERR)); /* of what others did */
     fails(TX_EREADONLY, ktm_attach(handle.tm, &(struct ktm_id){1, 1}, &txn, ERR));
     fails(TX_EREADONLY, ktm_discard(handle.tm, &(struct ktm_id){1, 1}, ERR));
     fails(TX_EREADONLY, ktm_commit_prepared(handle.tm, &(struct ktm_id){1, 1}, NULL, ERR));

@@ -109,6 +109,25 @@ Test(txfs_validate, a_directory_that_goes_may_not)
     conflicts(&f, txn, "d/late", program);
 }
 
+/* The new one may have the inode number of the old one: ext4 gives it again at once. */
+Test(txfs_validate, a_directory_that_goes_must_be_the_one_that_was_found)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_dir(f.root, "d");
+    struct ktm_txn *txn = fs_begin(&f);
+    must(txfs_rmdir(txn, "d", &f.err));
+    cr_assert_eq(unlinkat(f.root, "d", AT_REMOVEDIR), 0);
+    make_dir(f.root, "d");
+    conflicts(&f, txn, "d", program);
+    txn = fs_begin(&f);
+    must(txfs_remove_tree(txn, "d", &f.err));
+    cr_assert_eq(fchmodat(f.root, "d", 0700, 0), 0);
+    conflicts(&f, txn, "d", program);
+    txn = fs_begin(&f);
+    must(txfs_rmdir(txn, "d", &f.err));
+    must(ktm_commit(txn, NULL, &f.err));
+}
+
 Test(txfs_validate, a_parent_that_is_gone_or_a_link_is_a_conflict)
 {
     TX_AUTO(fs_fixture) f = fs_fixture_new();

@@ -28,6 +28,15 @@ static void fill_place(struct reg_place *place)
     ok(ktm_checkpoint(place->tm, ERR));
 }
 
+static void fill_more(struct reg_place *place)
+{
+    uint8_t large[40000] = {7};
+    struct ktm_txn *txn = reg_begin(place, 0);
+    ok(txreg_set(txn, "Software\\One", "larger", 3, large, sizeof(large), ERR));
+    (void)reg_commit(txn);
+    ok(ktm_checkpoint(place->tm, ERR));
+}
+
 static uint64_t count_faults(struct reg_world *world)
 {
     uint64_t faults = 0;
@@ -59,6 +68,28 @@ Test(txreg_check, finds_a_flipped_bit_in_any_byte)
     }
     (void)close(fd);
     cr_assert_eq(reg_faults(&world), 0);
+}
+
+/* A power cut in a page that the file grew by, and a recovery that found no use for it. */
+Test(txreg_check, what_lies_behind_the_pages_in_count_is_no_fault)
+{
+    TX_AUTO(reg_world) world;
+    TX_AUTO(reg_place) place;
+    struct stat stat;
+    uint8_t torn[REG_PAGE_SIZE + 512];
+    reg_world_init(&world, NULL);
+    reg_place_boot(&place, &world);
+    fill_place(&place);
+    int fd = openat(world.temp.fd, REG_IMAGE_PATH, O_RDWR);
+    cr_assert(fd >= 0 && fstat(fd, &stat) == 0);
+    memset(torn, 0x5a, sizeof(torn));
+    cr_assert_eq(pwrite(fd, torn, 512, stat.st_size), 512);
+    cr_expect_eq(count_faults(&world), 0, "part of a page");
+    cr_assert_eq(pwrite(fd, torn, sizeof(torn), stat.st_size), (ssize_t)sizeof(torn));
+    cr_expect_eq(count_faults(&world), 0, "a page and a part");
+    (void)close(fd);
+    fill_more(&place); /* the place is used, and whole then */
+    cr_expect_eq(reg_faults(&world), 0);
 }
 
 /* A whole page that is not the one referred to: a write that was lost, or went astray. */
