@@ -2,6 +2,7 @@
 /* The content of a file as the transaction has it, without what open handles wrote. */
 #include <string.h>
 
+#include "base/mutant.h"
 #include "txfs/open_file.h"
 
 static void forget(struct txfs_view *view, struct txfs_layer *layer)
@@ -52,6 +53,7 @@ static enum tx_status find_base(struct txfs_view *view, struct txfs_layer *layer
     struct txio_stat stat;
     bool existed;
     layer->decided = ktm_decided(view->tm);
+    layer->settled = ktm_published(view->tm) >= layer->decided || TX_MUTANT(91);
     TX_TRY(txfs_base_visit(view, layer->real, &existed, &stat, open_base, &job, err));
     return existed ? TX_OK
                    : txfs_refuse(err, TX_ENOTFOUND, layer->real, "removed by another program");
@@ -144,16 +146,27 @@ static enum tx_status read_base_once(struct txfs_view *view, const struct txfs_l
     return TX_OK;
 }
 
-/* A commit that is decided while we read may change the file in place: then read again. */
+static bool is_settled(const struct txfs_view *view, const struct txfs_layer *layer)
+{
+    return layer->settled && ktm_decided(view->tm) == layer->decided;
+}
+
+/* A commit that is being carried out while we read may change the file in place. It keeps the old
+ * bytes first: if there are no more of them than before, it had not begun when we read. */
 static enum tx_status read_base(struct txfs_view *view, struct txfs_layer *layer, uint8_t *data,
                                 size_t size, uint64_t offset, struct tx_error *err)
 {
+    if (!is_settled(view, layer)) {
+        TX_TRY(find_base(view, layer, err));
+    }
     for (;;) {
-        if (ktm_decided(view->tm) != layer->decided) {
-            TX_TRY(find_base(view, layer, err));
-        }
+        size_t kept = layer->old.patch_count;
         TX_TRY(read_base_once(view, layer, data, size, offset, err));
-        if (ktm_decided(view->tm) == layer->decided) {
+        if (is_settled(view, layer)) {
+            return TX_OK;
+        }
+        TX_TRY(find_base(view, layer, err));
+        if (layer->old.patch_count == kept) {
             return TX_OK;
         }
     }

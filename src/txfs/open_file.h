@@ -20,7 +20,8 @@ struct txfs_layer {
     size_t content_at;   /* inline */
     int fd;              /* staged, base; -1: none */
     uint64_t size;       /* bytes that count */
-    tx_lsn decided;      /* base: until here no commit disturbs what was found */
+    tx_lsn decided;      /* base: what was found holds until a commit behind it is decided, */
+    bool settled;        /* and until then nothing moves: all before it had been carried out */
     struct txfs_old old; /* base: with the old bytes of newer in-place updates */
     char real[TXFS_PATH_MAX + 1];
 };
