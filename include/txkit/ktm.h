@@ -281,6 +281,10 @@ struct ktm_rm_ops {
      * was trimmed, is refused as damage: an image older than the log. */
     enum tx_status (*open_steady)(void *rm, tx_lsn *steady_lsn, uint8_t token[KTM_TOKEN_SIZE],
                                   struct tx_error *err);
+    /* Recovery after a crash, before anything is redone: make durable what open_steady found. The
+     * disk may lack it: a sync that failed leaves it in the page cache. NULL: redo writes over
+     * nothing that an older steady state needs. */
+    enum tx_status (*confirm_steady)(void *rm, struct tx_error *err);
     /* Recovery of an RM that needs to see all commits together (NULL: redo one by one). The RM
      * walks them with ktm_each_commit(tm, after, upto). */
     enum tx_status (*recover)(void *rm, struct ktm *tm, tx_lsn after, tx_lsn upto,

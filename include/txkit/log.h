@@ -120,6 +120,10 @@ TX_API enum tx_status txlog_open(struct txio *io, int dir, enum txlog_mode mode,
 /* The descriptor of `control`, on which the store's lock bytes live (txio_lock_byte). */
 TX_API int txlog_control_fd(const struct txlog *log);
 
+/* Before txlog_recover: the caller knows that everything below `lsn` was durable, so that a log
+ * which seems to end earlier is damaged, not torn. */
+TX_API void txlog_claim_durable(struct txlog *log, tx_lsn lsn);
+
 /*
  * Find the end of the log, tell a torn tail from damage, rewrite and force what is not proven
  * durable, start a new epoch (forced), fill the shared memory. The caller holds

@@ -254,13 +254,33 @@ enum tx_status ktm_open_clean(struct ktm *tm, bool *opened, struct tx_error *err
     return TX_OK;
 }
 
-static enum tx_status recover_steps(struct recovery *recovery, bool at_rest, struct tx_error *err)
+static enum tx_status confirm_all(struct ktm *tm, struct tx_error *err)
+{
+    for (unsigned rm = 0; rm < KTM_RM_MAX; rm++) {
+        const struct ktm_rm_ops *ops = tm->rm_ops[rm];
+        if (!ops || !ops->confirm_steady) {
+            continue;
+        }
+        enum tx_status status = ops->confirm_steady(tm->rms[rm], err);
+        if (status != TX_OK) {
+            tx_error_prefix(err, "recover %s", ops->name);
+            return status;
+        }
+    }
+    return TX_OK;
+}
+
+static enum tx_status recover_steps(struct recovery *recovery, bool at_rest, bool clean,
+                                    struct tx_error *err)
 {
     struct ktm *tm = recovery->tm;
     /* Of a store at rest shared memory says it all, and others read there. */
     TX_TRY(at_rest ? steady_read(recovery, err) : recover_read(recovery, err));
     TX_TRY(ktm_log_walk(tm, recovery->start, recovery->end, retire_record, recovery, err));
     atomic_store(&tm->shared->decided, recovery->end);
+    if (!clean) {
+        TX_TRY(confirm_all(tm, err));
+    }
     TX_TRY(redo_all(recovery, err));
     recovery->state.lsn = recovery->end;
     ktm_published_write(tm, &recovery->state);
@@ -289,7 +309,7 @@ enum tx_status ktm_recover(struct ktm *tm, struct ktm_recovery *report, struct t
     TX_INVARIANT(!tm->txns);
     recovery_begin(&recovery, tm, &info);
     bool at_rest = atomic_load(&tm->shared->magic) == KTM_SHARED_MAGIC;
-    TX_TRY(recover_steps(&recovery, at_rest, err));
+    TX_TRY(recover_steps(&recovery, at_rest, info.clean, err));
     uint64_t in_doubt = reserve_decisions(tm);
     atomic_store(&tm->shared->magic, KTM_SHARED_MAGIC);
     enum tx_status status = recover_checkpoint(&recovery, &info, &removed, err);

@@ -97,6 +97,7 @@ static enum tx_status recover(struct txstore *store, struct tx_error *err)
     txlog_get_info(store->log, &info);
     bool log_is_done = txstore_is_at_rest(store) && !info.at_rest;
     if (!log_is_done) {
+        TX_TRY(txstore_claim_durable(store, err));
         TX_TRY(txlog_recover(store->log, &store->recovery.ktm.log, err));
     }
     if (!store->tm) {

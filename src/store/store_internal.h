@@ -70,6 +70,8 @@ const char *txstore_name_in_root(const struct txstore *store);
 /* wire.c: the only place that knows all layers */
 enum tx_status txstore_wire(struct txstore *store, struct tx_error *err) TX_CHECKED;
 enum tx_status txstore_wire_files(struct txstore *store, struct tx_error *err) TX_CHECKED;
+/* Tell the log what the RMs made durable without it: that proves that the log was, up to there. */
+enum tx_status txstore_claim_durable(struct txstore *store, struct tx_error *err) TX_CHECKED;
 void txstore_unwire(struct txstore *store);
 
 /* open.c */

@@ -26,13 +26,33 @@ enum tx_status txstore_wire_files(struct txstore *store, struct tx_error *err)
     return TX_OK;
 }
 
-enum tx_status txstore_wire(struct txstore *store, struct tx_error *err)
+static enum tx_status wire_rms(struct txstore *store, struct tx_error *err)
 {
     struct txreg_options registry = {
         .io = store->io,
         .store_dir = store->dir,
         .shared = txstore_shared_reg(store),
     };
+    if (!store->fs) {
+        TX_TRY(txstore_wire_files(store, err));
+    }
+    return store->reg ? TX_OK : txreg_rm_open(&registry, &store->reg, err);
+}
+
+enum tx_status txstore_claim_durable(struct txstore *store, struct tx_error *err)
+{
+    uint8_t token[KTM_TOKEN_SIZE];
+    tx_lsn lsn;
+    TX_TRY(wire_rms(store, err));
+    TX_TRY(txfs_rm_ops()->open_steady(store->fs, &lsn, token, err));
+    txlog_claim_durable(store->log, lsn);
+    TX_TRY(txreg_rm_ops()->open_steady(store->reg, &lsn, token, err));
+    txlog_claim_durable(store->log, lsn);
+    return TX_OK;
+}
+
+enum tx_status txstore_wire(struct txstore *store, struct tx_error *err)
+{
     struct ktm_options options = {
         .io = store->io,
         .store_dir = store->dir,
@@ -42,8 +62,7 @@ enum tx_status txstore_wire(struct txstore *store, struct tx_error *err)
         .read_only = store->mode != TXSTORE_READWRITE,
         .salvage = store->mode == TXSTORE_SALVAGE,
     };
-    TX_TRY(txstore_wire_files(store, err));
-    TX_TRY(txreg_rm_open(&registry, &store->reg, err));
+    TX_TRY(wire_rms(store, err));
     options.rm_ops[TXFS_RM] = txfs_rm_ops();
     options.rms[TXFS_RM] = store->fs;
     options.rm_ops[TXREG_RM] = txreg_rm_ops();

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/mutant.h"
 #include "txfs/past.h"
 
 enum { LOOK_TRIES = 100 };
@@ -201,12 +202,11 @@ static enum tx_status find_place(struct txfs_trace *trace, struct txfs_old *old,
                                 trace->path);
 }
 
-enum tx_status txfs_superseded(struct txfs_view *view, const char *path, struct txfs_old *old,
-                               struct tx_error *err)
+static enum tx_status find_once(struct txfs_view *view, const char *path, struct txfs_old *old,
+                                struct tx_error *err)
 {
     TX_AUTO(txfs_old) found = {.place = TXFS_OLD_SAME};
     struct txfs_trace trace = {.view = view};
-    TX_TRY(txfs_past_load(view, err));
     if (txfs_past_count(view->past) == 0) {
         return TX_OK;
     }
@@ -219,4 +219,18 @@ enum tx_status txfs_superseded(struct txfs_view *view, const char *path, struct 
     *old = found;
     found = (struct txfs_old){.place = TXFS_OLD_SAME};
     return TX_OK;
+}
+
+/* A commit that is newer than all that we know of may have taken away what we look for. */
+enum tx_status txfs_superseded(struct txfs_view *view, const char *path, struct txfs_old *old,
+                               struct tx_error *err)
+{
+    enum tx_status status;
+    tx_lsn known;
+    do {
+        TX_TRY(txfs_past_load(view, err));
+        known = view->past->upto;
+        status = find_once(view, path, old, err);
+    } while (status == TX_ESNAPSHOT && ktm_decided(view->tm) > known && !TX_MUTANT(96));
+    return status;
 }

@@ -29,6 +29,9 @@ static enum tx_status recover_epoch(struct txlog *log, const struct log_scan *sc
 {
     struct log_survey survey;
     struct control content = log->control;
+    if (scan->verdict != SCAN_CLEAN && !TX_MUTANT(95)) {
+        TX_TRY(spare_drop_torn(log, err));
+    }
     TX_TRY(log_survey(log, &survey, err));
     content.epoch++;
     content.flags &= ~(uint32_t)CONTROL_CLEAN;
@@ -183,6 +186,11 @@ static enum tx_status recover(struct txlog *log, struct txlog_recovery *report,
     TX_TRY(log_recycle_below(log, log->control.start_segment, err));
     recover_report(&plan, report);
     return TX_OK;
+}
+
+void txlog_claim_durable(struct txlog *log, tx_lsn lsn)
+{
+    log->claimed_lsn = lsn > log->claimed_lsn ? lsn : log->claimed_lsn;
 }
 
 enum tx_status txlog_recover(struct txlog *log, struct txlog_recovery *report, struct tx_error *err)

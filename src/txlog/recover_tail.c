@@ -6,6 +6,7 @@
  * may hold an acknowledged record is overwritten; that segment begins where proof ends, gets its
  * name when all of it is durable, and thereby supersedes the old tail in one step.
  */
+#include "base/mutant.h"
 #include "txlog/log_scan.h"
 
 void epoch_payload_fill(struct txlog *log, const struct recover_plan *plan,
@@ -202,15 +203,33 @@ enum tx_status recover_into_new(struct txlog *log, struct recover_plan *plan, st
     return TX_OK;
 }
 
+/* The whole frame is read and checked before its first byte is written: this is the only copy. */
+static enum tx_status rewrite_frame(struct copy_job *job, const struct walk_step *step,
+                                    struct tx_error *err)
+{
+    TX_AUTO(tx_buf) frame = TX_BUF_INIT;
+    struct tx_hasher hasher;
+    uint8_t *bytes;
+    TX_TRY(tx_buf_extend(&frame, step->size, &bytes, err));
+    TX_TRY(txio_read_full(job->log->io, job->from.fd, bytes, step->size, step->offset, err));
+    frame_seal_init(&hasher, step->frame);
+    tx_hasher_add(&hasher, bytes + FRAME_HEADER_SIZE, step->size - FRAME_HEADER_SIZE);
+    if (tx_hasher_sum64(&hasher) != step->frame->seal && !TX_MUTANT(94)) {
+        return tx_error_set(err, TX_EIO, "a record changed while it was read");
+    }
+    frame_encode(step->frame, bytes);
+    job->plan->rewritten_size += step->size;
+    return write_at(job->log, job->from.fd, bytes, step->size, step->offset, err);
+}
+
 static enum tx_status rewrite_step(void *arg, const struct walk_step *step, struct tx_error *err)
 {
     struct copy_job *job = arg;
     if (!step_is_unproven(job, step)) {
         return TX_OK;
     }
-    uint64_t seq = step->segment->header.seq;
-    TX_TRY(copy_source(job, seq, err));
-    TX_TRY(copy_frame(job, step, job->from.fd, step->offset, seq, err));
+    TX_TRY(copy_source(job, step->segment->header.seq, err));
+    TX_TRY(rewrite_frame(job, step, err));
     bool last = step->lsn + step->size == job->plan->scan->end ||
                 step->lsn + step->size == step->segment->end_lsn;
     /* Crash here: the same bytes, or what was there before; recovery begins again. */

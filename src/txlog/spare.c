@@ -172,6 +172,39 @@ enum tx_status segment_draft_publish(struct segment_draft *draft, struct tx_erro
     return txio_sync(log->io, log->log_dir, LOG_DIR_NAME "/", err);
 }
 
+static enum tx_status spare_is_torn(struct txlog *log, const char *name, bool *torn,
+                                    struct tx_error *err)
+{
+    uint8_t block[TXLOG_BLOCK_SIZE];
+    struct segment_header header;
+    int fd;
+    TX_TRY(txio_open(log->io, log->log_dir, name, TXIO_READ, 0, &fd, err));
+    enum tx_status status = txio_read_full(log->io, fd, block, sizeof(block), 0, err);
+    (void)log->io->ops->close(log->io, fd); /* read only */
+    *torn = status == TX_ECORRUPT || /* shorter than a block */
+            (status == TX_OK && !tx_is_zero(block, sizeof(block)) &&
+             segment_decode(block, &header, NULL) == TX_ECORRUPT);
+    return status == TX_ECORRUPT ? TX_OK : status;
+}
+
+static enum tx_status drop_torn(void *arg, const char *name, enum log_name_kind kind,
+                                uint64_t number, struct tx_error *err)
+{
+    struct txlog *log = arg;
+    bool torn = false;
+    (void)number;
+    if (kind == LOG_NAME_SPARE) {
+        TX_TRY(spare_is_torn(log, name, &torn, err));
+    }
+    /* Crash here: it is there again, or not. */
+    return torn ? txio_unlink(log->io, log->log_dir, name, err) : TX_OK;
+}
+
+enum tx_status spare_drop_torn(struct txlog *log, struct tx_error *err)
+{
+    return log_each_name(log, drop_torn, log, err);
+}
+
 static enum tx_status spare_fill(struct txlog *log, const struct log_survey *survey,
                                  struct segment_draft *draft, struct tx_error *err)
 {

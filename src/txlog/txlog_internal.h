@@ -95,6 +95,7 @@ struct txlog {
     void *private_memory; /* instead of memory that is shared; NULL: there is none */
     struct control control; /* as it was at opening; identity and settings never change */
     uint64_t log_id;
+    tx_lsn claimed_lsn; /* txlog_claim_durable */
     struct txio_pair append_lock;
     struct txio_pair force_lock;
     struct txio_pair segment_lock;
@@ -163,6 +164,8 @@ enum tx_status segment_draft_begin(struct txlog *log, const struct segment_heade
 enum tx_status segment_draft_publish(struct segment_draft *draft, struct tx_error *err) TX_CHECKED;
 void segment_draft_auto(struct segment_draft *draft);
 enum tx_status spare_make(struct txlog *log, struct tx_error *err) TX_CHECKED;
+/* Remove the spares that somebody was making segments of when he was cut off. */
+enum tx_status spare_drop_torn(struct txlog *log, struct tx_error *err) TX_CHECKED;
 
 /* --- segment_list.c --- */
 

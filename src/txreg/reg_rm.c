@@ -55,6 +55,7 @@ TX_API const struct ktm_rm_ops *txreg_rm_ops(void)
         .prepare = reg_rm_prepare,
         .redo = reg_rm_redo,
         .open_steady = reg_rm_open_steady,
+        .confirm_steady = reg_rm_confirm_steady,
         .steady = reg_rm_steady,
         .trim = reg_rm_trim,
     };

@@ -281,6 +281,7 @@ const char *reg_slot_decode(struct reg_slot *slot, unsigned number, const uint8_
 /* The newest good slot of an open image. */
 enum tx_status reg_slot_load(struct txio *io, int fd, struct reg_slot *slot,
                              struct tx_error *err) TX_CHECKED;
+enum tx_status reg_rm_confirm_steady(void *rm, struct tx_error *err) TX_CHECKED;
 enum tx_status reg_rm_open_steady(void *rm, tx_lsn *lsn, uint8_t token[KTM_TOKEN_SIZE],
                                   struct tx_error *err) TX_CHECKED;
 enum tx_status reg_rm_steady(void *rm, tx_lsn lsn, const uint8_t token[KTM_TOKEN_SIZE],

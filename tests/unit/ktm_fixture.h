@@ -38,7 +38,7 @@ enum toy_op { TOY_SET = 1, TOY_SET_WITH_BARRIER = 2, TOY_MARK = 3, TOY_WATCH = 4
 struct toy_live {
     _Atomic uint64_t value[TOY_ITEMS];
     _Atomic uint64_t revision[TOY_ITEMS]; /* LSN of the commit that set it */
-    _Atomic uint64_t prepares, redos, recovers, steadies, trims;
+    _Atomic uint64_t prepares, confirms, redos, recovers, steadies, trims;
     _Atomic uint64_t steady_lsn, trim_lsn, trim_oldest, last_redo_lsn;
     _Atomic uint32_t redo_status;   /* enum tx_status to answer instead of the work */
     _Atomic uint32_t redo_dies;     /* _exit in the middle of the next redo */

@@ -309,6 +309,23 @@ Test(ktm_recover, what_is_not_steady_is_carried_out_before_anybody_reads)
     ktm_rollback(txn);
 }
 
+/* A sync that failed before the crash may have left it in the page cache only. */
+Test(ktm_recover, after_a_crash_what_is_steady_is_confirmed_first_and_made_so_again_last)
+{
+    commit_pair(&handle, 1, 5);
+    ok(ktm_checkpoint(handle.tm, ERR));
+    handle_reboot(&handle);
+    cr_expect_eq(atomic_load(&world->live[0]->confirms), 1);
+    cr_expect_eq(atomic_load(&world->live[0]->steadies), 1);
+    commit_pair(&handle, 1, 6);
+    handle_reboot(&handle);
+    cr_expect_eq(atomic_load(&world->live[0]->confirms), 1);
+    cr_expect_eq(atomic_load(&world->live[0]->recovers), 1);
+    close_log(true);
+    handle_boot(&handle, world);
+    cr_expect_eq(atomic_load(&world->live[0]->confirms), 0);
+}
+
 /* What was left when the log was closed needs no second checkpoint. */
 Test(ktm_recover, a_store_that_was_closed_is_recovered_without_a_checkpoint)
 {

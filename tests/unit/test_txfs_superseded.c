@@ -344,3 +344,81 @@ Test(txfs_superseded, a_file_that_was_opened_in_the_middle_of_publishing_reads_o
     }
     cr_expect_gt(call, 8, "publishing has more operations than that");
 }
+
+/* --- Commits between two looks of a reader ---------------------------------------------------- */
+
+static struct {
+    struct publish_fixture *f;
+    unsigned calls;
+    unsigned first, second; /* calls of the reader before which others commit */
+    bool busy;
+} others;
+
+static void touch_something_else(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    pub_put(f, txn, "unrelated", "x");
+}
+
+static void take_directory_away(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    must(txfs_remove_tree(txn, "moved", &f->err));
+    must(txfs_mkdir(txn, "d", 0755, &f->err));
+}
+
+static void commit_between(struct layer *layer, struct layer_call *call)
+{
+    (void)layer;
+    /* Only at looks at the tree: the log is read under a lock of the process. */
+    if (others.busy || call->op != LAYER_stat) {
+        return;
+    }
+    others.busy = true;
+    others.calls++;
+    if (others.calls == others.first) {
+        commit(others.f, touch_something_else);
+    } else if (others.calls == others.second) {
+        commit(others.f, take_directory_away);
+    }
+    others.busy = false;
+}
+
+static void move_directory(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    must(txfs_rename(txn, "d", "moved", TXIO_NOREPLACE, &f->err));
+}
+
+/* False when the reader makes fewer calls than that. */
+static bool look_while_others_commit(unsigned first, unsigned second)
+{
+    PUBLISH_FIXTURE(f, 8);
+    struct txio_stat stat = {.size = 0};
+    cr_assert_eq(mkdirat(f->root, "d", 0755), 0);
+    pub_foreign(f, "d/a", "first");
+    struct ktm_txn *reader = pub_begin(f);
+    commit(f, move_directory);
+    others.f = f;
+    others.calls = 0;
+    others.first = first;
+    others.second = second;
+    f->layer.fibers = true; /* no lock of its own around commit_between, which comes here again */
+    f->layer.before = commit_between;
+    enum tx_status status = txfs_stat(reader, "d/a", &stat, &f->err);
+    f->layer.before = NULL;
+    cr_expect(status == TX_OK && stat.size == 5, "%u, %u: %s: %s", first, second,
+              tx_status_name(status), f->err.text);
+    ktm_rollback(reader);
+    return others.calls >= second;
+}
+
+/* Found by the simulator: the second look, whether the first one holds, knew of no commit that was
+ * decided in the middle of it. */
+Test(txfs_superseded, commits_between_any_two_calls_of_a_reader_hide_nothing)
+{
+    unsigned pairs = 0;
+    for (unsigned first = 1; look_while_others_commit(first, first + 1); first++) {
+        for (unsigned second = first + 1; look_while_others_commit(first, second); second++) {
+            pairs++;
+        }
+    }
+    cr_expect_gt(pairs, 10, "a look has more calls than that");
+}

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Recovery of logs that were closed, killed, or left with leftovers. */
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "unit/log_fixture.h"
 
 #include "unit/temp_dir.h"
@@ -109,4 +112,30 @@ Test(txlog_log_recover, opened_twice_at_once_is_misuse)
 {
     struct txlog_recovery recovery;
     fails(TX_EMISUSE, txlog_recover(user.log, &recovery, &test_err));
+}
+
+/* Found by the simulator: cut off while a segment was made of a spare, half of its header is there,
+ * and the check calls that damage for ever. */
+Test(txlog_log_recover, a_spare_with_a_torn_header_is_removed)
+{
+    static const char text[] = "half of a header";
+    log_put_forced(&user, 1, 100);
+    log_close(&user);
+    static const uint8_t zeros[SMALL_SEGMENT];
+    for (unsigned spare = 1; spare < 4; spare++) { /* recovery takes one of them */
+        char path[64];
+        (void)snprintf(path, sizeof path, "log/spare-%016u", spare);
+        int fd = openat(temp.fd, path, O_CREAT | O_CLOEXEC | O_WRONLY, 0600);
+        cr_assert_geq(fd, 0);
+        (void)close(fd);
+        file_write(temp.fd, path, 0, zeros, sizeof zeros);
+        file_write(temp.fd, path, 0, text, sizeof text);
+    }
+    cr_expect_gt(log_faults(txio_posix(), temp.fd), 0);
+    reopen();
+    log_close_clean(&user);
+    cr_expect_eq(log_faults(txio_posix(), temp.fd), 0, "%s",
+                 log_faults_text(txio_posix(), temp.fd));
+    reopen();
+    log_expect(&user, 1);
 }

@@ -235,6 +235,15 @@ static enum tx_status toy_recover(void *rm, struct ktm *tm, tx_lsn after, tx_lsn
     return ktm_each_commit(tm, after, upto, toy_recover_one, &recovery, err);
 }
 
+static enum tx_status toy_confirm_steady(void *rm, struct tx_error *err)
+{
+    struct toy *toy = rm;
+    (void)err;
+    cr_assert_eq(atomic_load(&toy->live->recovers), 0, "confirmed after redo");
+    atomic_fetch_add(&toy->live->confirms, 1);
+    return TX_OK;
+}
+
 static enum tx_status toy_steady(void *rm, tx_lsn lsn, const uint8_t token[KTM_TOKEN_SIZE],
                                  struct tx_error *err)
 {
@@ -285,7 +294,7 @@ static bool toy_needs_barrier(void *rm, struct ktm_cursor entries)
 #define TOY_OPS                                                                                    \
     .begin = toy_begin, .rebuild = toy_rebuild, .end = toy_end, .flush = toy_flush,                \
     .prepare = toy_prepare, .redo = toy_redo, .open_steady = toy_open_steady,                      \
-    .steady = toy_steady, .trim = toy_trim, .needs_barrier = toy_needs_barrier
+    .confirm_steady = toy_confirm_steady, .steady = toy_steady, .trim = toy_trim, .needs_barrier = toy_needs_barrier
 
 /* One toy is redone commit by commit, the other sees all commits together. */
 const struct ktm_rm_ops toy_ops[TOYS] = {
