@@ -294,7 +294,8 @@ static bool toy_needs_barrier(void *rm, struct ktm_cursor entries)
 #define TOY_OPS                                                                                    \
     .begin = toy_begin, .rebuild = toy_rebuild, .end = toy_end, .flush = toy_flush,                \
     .prepare = toy_prepare, .redo = toy_redo, .open_steady = toy_open_steady,                      \
-    .confirm_steady = toy_confirm_steady, .steady = toy_steady, .trim = toy_trim, .needs_barrier = toy_needs_barrier
+    .confirm_steady = toy_confirm_steady, .steady = toy_steady, .trim = toy_trim,                  \
+    .needs_barrier = toy_needs_barrier
 
 /* One toy is redone commit by commit, the other sees all commits together. */
 const struct ktm_rm_ops toy_ops[TOYS] = {
