@@ -257,6 +257,66 @@ static enum tx_status judge_version(struct txfs_model *model, const struct txfs_
     return TX_OK;
 }
 
+/* Each byte is that of one version of the node, or of none yet: of changes in place the power cut
+ * may have kept any. */
+static enum tx_status is_mixture(struct txfs_model *model, int fd, uint64_t size,
+                                 const struct txfs_cnode *node, bool *mixture,
+                                 struct tx_error *err)
+{
+    TX_AUTO(tx_buf) buffer = TX_BUF_INIT;
+    struct txfs_cnode version = *node;
+    uint8_t *is;
+    TX_TRY(tx_buf_extend(&buffer, 3 * (size_t)TXFS_COPY_SIZE, &is, err));
+    uint8_t *wanted = is + TXFS_COPY_SIZE;
+    uint8_t *unknown = wanted + TXFS_COPY_SIZE;
+    *mixture = true;
+    for (uint64_t at = 0; at < size && *mixture; at += TXFS_COPY_SIZE) {
+        size_t part = size - at < TXFS_COPY_SIZE ? (size_t)(size - at) : TXFS_COPY_SIZE;
+        TX_TRY(txio_read_full(model->fs->io, fd, is, part, at, err));
+        memcpy(unknown, is, part); /* what no version explains; zero needs no explanation */
+        for (size_t i = 0; i <= txfs_ref_count(&node->amendments); i++) {
+            version.amendments.size = i * sizeof(struct txfs_ref);
+            TX_TRY(expected(model, &version, wanted, at, part, err));
+            for (size_t byte = 0; byte < part; byte++) {
+                unknown[byte] = is[byte] == wanted[byte] ? 0 : unknown[byte];
+            }
+        }
+        *mixture = tx_is_zero(unknown, part);
+    }
+    return TX_OK;
+}
+
+static uint64_t largest_size(const struct txfs_cnode *node)
+{
+    struct txfs_cnode version = *node;
+    uint64_t largest = 0;
+    for (size_t i = 0; i <= txfs_ref_count(&node->amendments); i++) {
+        version.amendments.size = i * sizeof(struct txfs_ref);
+        uint64_t size = txfs_cnode_size(&version);
+        largest = size > largest ? size : largest;
+    }
+    return largest;
+}
+
+static enum tx_status judge_mixture(struct txfs_model *model, const struct txfs_goal *goal,
+                                    const struct txio_stat *is, enum txfs_owner *owner,
+                                    struct tx_error *err)
+{
+    struct txio *io = model->fs->io;
+    bool mixture = false;
+    if (!S_ISREG(is->mode) || is->size > largest_size(goal->node) || TX_MUTANT(100)) {
+        return TX_OK;
+    }
+    int fd = io->ops->open(io, model->fs->root_dir, goal->path, TXIO_READ, 0);
+    if (fd < 0) {
+        return TX_OK; /* what we may not read has been judged by then */
+    }
+    enum tx_status status = is_mixture(model, fd, is->size, goal->node, &mixture, err);
+    txfs_close_read(io, fd);
+    *owner = status == TX_OK && mixture ? TXFS_OURS_TORN : *owner;
+    return status;
+}
+
 /* A recovery that was broken off may have built the goal's node anew, and not come to all the
  * changes that later commits made to it. (A staged payload is never built.) */
 static enum tx_status judge_unfinished(struct txfs_model *model, const struct txfs_goal *goal,
@@ -272,7 +332,9 @@ static enum tx_status judge_unfinished(struct txfs_model *model, const struct tx
         TX_TRY(txfs_judge(model, model->fs->root_dir, goal->path, is, &node, &verdict, err));
         *owner = verdict == TXFS_OTHER ? TXFS_STRANGERS : TXFS_OURS_TORN;
     }
-    return TX_OK;
+    return built && count > 0 && *owner == TXFS_STRANGERS
+               ? judge_mixture(model, goal, is, owner, err)
+               : TX_OK;
 }
 
 enum tx_status txfs_owner_of(struct txfs_model *model, const struct txfs_goal *goal,

@@ -116,6 +116,9 @@ static bool is_known(const struct txfs_model *model, const struct txfs_cnode *no
             know_mode(&known, S_ISDIR(is->mode) ? 0700 : 0600);
         }
         know_owner(&known, publisher->uid, publisher->gid);
+        if (!TX_MUTANT(99)) { /* of the same content, what it displaces may have passed for it */
+            know_identity(&known, &node->creator.step->entry.base);
+        }
     }
     know_identity(&known, &node->identity);
     for (size_t i = 0; i < txfs_ref_count(&node->amendments); i++) {

@@ -126,6 +126,61 @@ Test(txfs_second_cut, a_file_that_was_built_anew_gets_its_later_changes)
     cr_assert_eq(f->foreign_count, 0);
 }
 
+/* Of two changes in place the power cut kept one. */
+Test(txfs_second_cut, a_file_that_was_built_anew_gets_all_of_a_change_of_which_a_part_is_there)
+{
+    PUBLISH_FIXTURE(f, 8);
+    struct ktm_txn *txn = pub_begin(f);
+    pub_put(f, txn, "x", "0123456789");
+    pub_commit(f, txn);
+    txn = pub_begin(f);
+    pub_write(f, txn, "x", 2, "AB");
+    pub_write(f, txn, "x", 6, "CD");
+    pub_commit(f, txn);
+    pub_die(f);
+    cr_assert_eq(renameat(f->root, "x", f->root, "keeps-the-inode"), 0);
+    struct stat st = pub_stat(f, "keeps-the-inode");
+    pub_foreign(f, "x", "012345CD89");
+    cr_assert_eq(fchmodat(f->root, "x", st.st_mode & 07777, 0), 0);
+    pub_open(f);
+    cr_assert_str_eq(pub_text(f, "x"), "01AB45CD89");
+    cr_assert_eq(f->foreign_count, 0);
+    pub_die(f);
+    pub_foreign(f, "x", "01AB45XX89"); /* but these bytes are nobody's of us */
+    pub_open(f);
+    cr_assert_str_eq(pub_text(f, "x"), "01AB45XX89");
+}
+
+/* What a commit replaced has the same content, and its times did not survive the power cut, nor did
+ * the new name: it passes for the new file, and must get its mode. */
+Test(txfs_second_cut, an_old_file_of_the_same_content_gets_the_new_mode)
+{
+    PUBLISH_FIXTURE(f, 8);
+    char slot[TXFS_SLOT_PATH_SIZE + 16];
+    struct timespec times[2] = {{.tv_sec = 5}, {.tv_sec = 6}};
+    struct txio_attr attr = {.mask = TXIO_ATTR_MODE, .mode = 0640};
+    struct ktm_txn *txn = pub_begin(f);
+    pub_put(f, txn, "x", "");
+    must(txfs_set_attr(txn, "x", &attr, &f->err));
+    pub_commit(f, txn);
+    attr.mode = 0604;
+    txn = pub_begin(f);
+    pub_put(f, txn, "x", "");
+    must(txfs_set_attr(txn, "x", &attr, &f->err));
+    tx_lsn lsn = pub_commit(f, txn);
+    pub_die(f);
+    int exchanged = -1;
+    for (unsigned i = 0; i < 4 && exchanged != 0; i++) {
+        (void)snprintf(slot, sizeof slot, "undo/%016llx/%u", (unsigned long long)lsn, i);
+        exchanged = renameat2(f->store, slot, f->root, "x", RENAME_EXCHANGE);
+    }
+    cr_assert_eq(exchanged, 0);
+    cr_assert_eq(utimensat(f->root, "x", times, 0), 0);
+    pub_open(f);
+    cr_assert_eq(pub_stat(f, "x").st_mode & 07777, 0604);
+    cr_assert_eq(f->foreign_count, 0);
+}
+
 /* The power cut kept the payload's new name and not the record that says names are changing. */
 Test(txfs_second_cut, a_payload_in_its_place_counts_though_nothing_says_so)
 {

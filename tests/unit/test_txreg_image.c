@@ -323,6 +323,49 @@ Test(txreg_image, steady_may_be_cut_off_anywhere)
     tx_buf_release(&recorder.durable);
 }
 
+/* The power fails, and the disk leaves nonsense in the sector that it was writing. */
+static void nonsense_here(struct recorder *recorder)
+{
+    TX_AUTO(tx_buf) crashed = TX_BUF_INIT;
+    if (recorder->count > 0) {
+        ok(tx_buf_append(&crashed, recorder->durable.data, recorder->durable.size, ERR));
+        memset(crashed.data + recorder->pending[0].offset, 0xa5, 512);
+        look(recorder->arg, &crashed);
+    }
+}
+
+/* A power cut tore one slot; then the power is cut in the recovery, at every write. */
+Test(txreg_image, the_slot_that_is_whole_is_not_written_over_first)
+{
+    for (unsigned torn = 0; torn < REG_SLOT_PAGES; torn++) {
+        struct recorder recorder;
+        struct moment moment = {.seed = 7 + torn};
+        TX_AUTO(reg_image) image;
+        TX_AUTO(reg_image) other;
+        struct txio *io = recorder_init(&recorder);
+        uint64_t seed = 4;
+        reg_image_init(&image, io);
+        reg_image_init(&other, NULL);
+        moment.other = &other;
+        read_image(&image, &recorder.durable);
+        change(&image, 60, &seed);
+        steady(&image);
+        moment.lsns[0] = image.lsn;
+        moment.durable = image.lsn;
+        ok(sum_tree(image.reg, &image.state, &moment.sums[0]));
+        moment.states = 1;
+        memset(recorder.durable.data + torn * REG_PAGE_SIZE + 512, 0x5a, 512);
+        write_image(&image.temp, &recorder.durable);
+        reg_image_reopen(&image, io);
+        recorder.arg = &moment;
+        recorder.fn = nonsense_here;
+        ok(reg_rm_confirm_steady(image.reg, ERR));
+        recorder.fn = NULL;
+        cr_assert_eq(moment.images, 2);
+        tx_buf_release(&recorder.durable);
+    }
+}
+
 /* What was opened may be in the page cache only. It is on the disk before redo writes to pages that
  * the slots on the disk may need. */
 Test(txreg_image, slots_that_were_found_are_written_and_forced_again)
