@@ -195,6 +195,7 @@ tests_unit_unit_reg_SOURCES = \
 	tests/unit/test_txreg_ops.c \
 	tests/unit/test_txreg_page.c \
 	tests/unit/test_txreg_record.c \
+	tests/unit/test_txreg_reopen.c \
 	tests/unit/test_txreg_revert.c \
 	tests/unit/test_txreg_ring.c \
 	tests/unit/test_txreg_threads.c \

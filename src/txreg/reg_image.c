@@ -5,11 +5,11 @@
  * Both slots say the same when nothing is going on, so that one damaged slot loses nothing. A
  * steady point is made in this order, each step forced before the next begins:
  *
- *     data pages | one slot | the other slot | pages that are free now may be written to
+ *     data pages | slot 0 | slot 1 | pages that are free now may be written to
  *
- * When the one is torn, the other holds the steady point before, whose log has not been trimmed
- * yet; before the log is trimmed both hold the new one. So a slot that is older than the log is
- * never the one to be read.
+ * When slot 0 is torn, slot 1 holds the steady point before, whose log has not been trimmed yet;
+ * before the log is trimmed both hold the new one. So a slot that is older than the log is never
+ * the one to be read. A slot 1 that a crash has torn is made good before slot 0 is written again.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -171,32 +171,30 @@ static enum tx_status write_slot(struct txreg *reg, const struct reg_slot *slot,
     return txio_write_full(reg->io, reg->fd, &part, 1, (uint64_t)number * REG_PAGE_SIZE, err);
 }
 
-/* A crash may have torn one, so it is not the other that is written over first. */
-static enum tx_status worse_slot(struct txreg *reg, unsigned *worse, struct tx_error *err)
+/* A crash may have torn slot 1; then it is made good before slot 0, which alone counts, is written
+ * over. `current` is what slot 0 says. */
+static enum tx_status repair_second(struct txreg *reg, const struct reg_slot *current,
+                                    struct tx_error *err)
 {
     uint8_t data[REG_PAGE_SIZE];
-    struct reg_slot slots[2];
-    const char *faults[2];
-    for (unsigned i = 0; i < REG_SLOT_PAGES; i++) {
-        TX_TRY(txio_read_full(reg->io, reg->fd, data, sizeof(data), (uint64_t)i * REG_PAGE_SIZE,
-                              err));
-        faults[i] = reg_slot_decode(&slots[i], i, data);
+    struct reg_slot second;
+    TX_TRY(txio_read_full(reg->io, reg->fd, data, sizeof(data), REG_PAGE_SIZE, err));
+    if (reg_slot_decode(&second, 1, data) == NULL || TX_MUTANT(98)) {
+        return TX_OK;
     }
-    bool older = faults[0] == NULL && faults[1] == NULL && slots[1].sequence < slots[0].sequence;
-    *worse = (faults[1] != NULL || older) && !TX_MUTANT(98) ? 1 : 0;
-    return TX_OK;
+    TX_TRY(write_slot(reg, current, 1, err));
+    /* Crash here: slot 1 is torn still, or good. */
+    return txio_datasync(reg->io, reg->fd, REG_IMAGE_PATH, err);
 }
 
 static enum tx_status write_slots(struct txreg *reg, const struct reg_slot *slot,
                                   struct tx_error *err)
 {
-    unsigned first;
-    TX_TRY(worse_slot(reg, &first, err));
-    TX_TRY(write_slot(reg, slot, first, err));
-    /* Crash here: one slot is old, torn or new; the other is whole, and its log still there. */
+    TX_TRY(write_slot(reg, slot, 0, err));
+    /* Crash here: slot 0 is old, torn or new; slot 1 is old and whole, its log still there. */
     TX_TRY(txio_datasync(reg->io, reg->fd, REG_IMAGE_PATH, err));
-    TX_TRY(write_slot(reg, slot, 1 - first, err));
-    /* Crash here: the first one counts, the other is old, torn or new. */
+    TX_TRY(write_slot(reg, slot, 1, err));
+    /* Crash here: slot 0 counts, slot 1 is old, torn or new. */
     TX_TRY(txio_datasync(reg->io, reg->fd, REG_IMAGE_PATH, err));
     if (reg->shared != NULL) {
         /* Not before both are durable: whichever the disk has is good until then. */
@@ -213,6 +211,7 @@ enum tx_status reg_rm_steady(void *rm, tx_lsn lsn, const uint8_t token[KTM_TOKEN
     struct reg_state state;
     TX_TRY(reg_slot_load(reg->io, reg->fd, &slot, err));
     TX_TRY(reg_state_decode(&state, token, err));
+    TX_TRY(repair_second(reg, &slot, err));
     /* Also when it says this already: the page cache may say so, and the disk not. */
     slot.sequence++;
     slot.lsn = lsn;
@@ -236,7 +235,11 @@ enum tx_status reg_rm_confirm_steady(void *rm, struct tx_error *err)
     struct txreg *reg = rm;
     struct reg_slot slot;
     TX_TRY(reg_slot_load(reg->io, reg->fd, &slot, err));
-    return TX_MUTANT(93) ? TX_OK : write_slots(reg, &slot, err);
+    if (TX_MUTANT(93)) {
+        return TX_OK;
+    }
+    TX_TRY(repair_second(reg, &slot, err));
+    return write_slots(reg, &slot, err);
 }
 
 enum tx_status reg_rm_trim(void *rm, tx_lsn lsn, tx_lsn oldest, struct tx_error *err)
