@@ -125,12 +125,14 @@ Test(txfs_steady, a_symlink_needs_a_sync_of_everything)
     cr_assert_eq(seen.syncfs, 1);
 }
 
-Test(txfs_steady, nothing_new_costs_nothing)
+/* Whoever wrote it may have been killed before the directory was synced. (That nothing is new, the
+ * manager knows better: ktm_checkpoint.) */
+Test(txfs_steady, a_mark_that_is_there_is_written_again)
 {
     PUBLISH_FIXTURE(f, 0);
     settle(f, LSN);
     must(txfs_steady(f->fs, LSN, no_token, &f->err));
-    cr_assert_eq(seen.sync + seen.syncfs + seen.datasync, 0);
+    cr_assert(seen.datasync > 0 && synced("undo"), "%u, %u", seen.datasync, seen.sync);
 }
 
 static enum layer_op failing;
