@@ -227,7 +227,7 @@ enum tx_status txfs_steady(void *rm, tx_lsn lsn, const uint8_t token[KTM_TOKEN_S
         return TX_OK;
     }
     TX_TRY(make_durable(fs, &mark, lsn, err));
-    /* Also when it says this already: whoever wrote it may have been killed before it was durable. */
+    /* Also when it says this already: its writer may have been killed before it was durable. */
     TX_TRY(move_mark(fs, &mark, lsn > mark.lsn ? lsn : mark.lsn, err));
     txfs_touched_clear(fs);
     return TX_OK;
