@@ -76,6 +76,7 @@ struct txlog_info {
     uint64_t segment_count;
     uint64_t size;        /* bytes of all segments on disk */
     uint64_t force_count; /* by all processes since recovery */
+    uint64_t epochs;      /* begun before this handle was opened; 0: nobody ever wrote */
     bool clean;           /* closed properly the last time */
     bool at_rest;         /* by txlog_open_clean, and nobody has recovered it since */
     bool poisoned;

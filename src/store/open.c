@@ -88,6 +88,19 @@ static void give_recovery(struct txstore *store)
     }
 }
 
+/* Whoever made the store may have been killed, or told of an error, after it had its name and before
+ * that was durable. Who writes first makes sure; the first epoch says that this was done. */
+static enum tx_status name_is_durable(struct txstore *store, const struct txlog_info *info,
+                                      struct tx_error *err)
+{
+    if (info->epochs > 0 || TX_MUTANT(102)) {
+        return TX_OK;
+    }
+    /* Crash here: a store that nobody has written to, or none. */
+    int result = store->io->ops->syncfs(store->io, store->dir);
+    return result < 0 ? tx_error_os(err, -result, "sync the name of the store") : TX_OK;
+}
+
 /* Alone, or the first that may write of a store at rest. Cut off in the middle of the latter, the
  * next one begins anew: the log may have been recovered already, the rest not. */
 static enum tx_status recover(struct txstore *store, struct tx_error *err)
@@ -97,6 +110,7 @@ static enum tx_status recover(struct txstore *store, struct tx_error *err)
     txlog_get_info(store->log, &info);
     bool log_is_done = txstore_is_at_rest(store) && !info.at_rest;
     if (!log_is_done) {
+        TX_TRY(name_is_durable(store, &info, err));
         TX_TRY(txstore_claim_durable(store, err));
         TX_TRY(txlog_recover(store->log, &store->recovery.ktm.log, err));
     }

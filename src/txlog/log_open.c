@@ -271,6 +271,7 @@ void txlog_get_info(struct txlog *log, struct txlog_info *info)
                          atomic_load_explicit(&shared->head, ACQUIRE),
         .size = atomic_load_explicit(&shared->disk_size, ACQUIRE),
         .force_count = atomic_load_explicit(&shared->batch, ACQUIRE),
+        .epochs = log->control.epoch,
         .clean = atomic_load_explicit(&shared->was_clean, ACQUIRE) != 0,
         .at_rest = atomic_load_explicit(&shared->at_rest, ACQUIRE) != 0,
         .poisoned = txlog_is_poisoned(log),
