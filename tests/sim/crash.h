@@ -58,6 +58,7 @@ struct crash_run {
     struct txio *io;          /* what the library uses */
     struct txstore *store;
     struct txstore *reader; /* beside it, read-only */
+    struct txfs_file *file; /* open while something fails */
     struct tx_error err;
     struct crash_state *states; /* after each acknowledged step; [0] before the first */
     unsigned state_count;

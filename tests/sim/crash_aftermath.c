@@ -203,6 +203,9 @@ bool crash_failure_run(struct crash_failure *failure)
             cut_now(failure);
         }
     }
+    if (run->file != NULL) {
+        txfs_abandon(run->file);
+    }
     struct txstore *left[] = {run->store, run->reader};
     for (unsigned i = 0; i < sizeof left / sizeof *left; i++) {
         enum tx_status status = left[i] != NULL ? txstore_close(left[i], NULL) : TX_OK;

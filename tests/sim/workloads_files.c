@@ -29,19 +29,26 @@ void work_replace(struct crash_run *run)
     crash_commit(run, txn);
 }
 
+static void close_file(struct crash_run *run)
+{
+    struct txfs_file *file = run->file;
+    run->file = NULL; /* gone, whatever closing answers */
+    MUST(run, txfs_close(file, &run->err));
+}
+
 void work_staged(struct crash_run *run)
 {
     struct ktm_txn *txn = crash_begin(run);
     put(run, txn, "large", 20000);
     put(run, txn, "big", 9001);
     crash_commit(run, txn);
-    struct txfs_file *file = NULL;
     txn = crash_begin(run);
-    MUST(run, txfs_open(txn, "dir/streamed", TXFS_WRITE | TXFS_CREATE, 0640, &file, &run->err));
+    MUST(run, txfs_open(txn, "dir/streamed", TXFS_WRITE | TXFS_CREATE, 0640, &run->file,
+                        &run->err));
     for (int i = 0; i < 4; i++) {
-        MUST(run, txfs_write(file, crash_bytes(run, 3000), 3000, &run->err));
+        MUST(run, txfs_write(run->file, crash_bytes(run, 3000), 3000, &run->err));
     }
-    MUST(run, txfs_close(file, &run->err));
+    close_file(run);
     crash_commit(run, txn);
     txn = crash_begin(run);
     put(run, txn, "large", 20000); /* other bytes, the same size */
@@ -63,10 +70,9 @@ void work_truncate(struct crash_run *run)
 static void write_in_place(struct crash_run *run, struct ktm_txn *txn, const char *path,
                            size_t size, uint64_t offset)
 {
-    struct txfs_file *file = NULL;
-    MUST(run, txfs_open(txn, path, TXFS_WRITE, 0, &file, &run->err));
-    MUST(run, txfs_pwrite(file, crash_bytes(run, size), size, offset, &run->err));
-    MUST(run, txfs_close(file, &run->err));
+    MUST(run, txfs_open(txn, path, TXFS_WRITE, 0, &run->file, &run->err));
+    MUST(run, txfs_pwrite(run->file, crash_bytes(run, size), size, offset, &run->err));
+    close_file(run);
 }
 
 void work_extents(struct crash_run *run)

@@ -28,13 +28,14 @@ static const char *draw_key(struct crash_run *run)
 
 static enum tx_status write_some(struct crash_run *run, struct ktm_txn *txn, const char *path)
 {
-    struct txfs_file *file = NULL;
-    enum tx_status status = txfs_open(txn, path, TXFS_WRITE, 0, &file, &run->err);
+    enum tx_status status = txfs_open(txn, path, TXFS_WRITE, 0, &run->file, &run->err);
     if (status != TX_OK) {
         return status;
     }
     size_t size = 1 + below(run, 1500);
-    MUST(run, txfs_pwrite(file, crash_bytes(run, size), size, below(run, 5000), &run->err));
+    MUST(run, txfs_pwrite(run->file, crash_bytes(run, size), size, below(run, 5000), &run->err));
+    struct txfs_file *file = run->file;
+    run->file = NULL;
     return txfs_close(file, &run->err);
 }
 

@@ -49,14 +49,20 @@ static void expect(struct txstore *store, uint32_t value)
     cr_expect_eq(memcmp(data.data, &value, sizeof value), 0);
 }
 
+/* The nth sync of a checkpoint is lost, after so many commits more than one. */
+struct loss {
+    uint64_t nth;
+    uint32_t more;
+};
+
 static void tell_fault(void *arg, const char *file, uint64_t offset, const char *text)
 {
-    const uint64_t *nth = arg;
-    if (strncmp(file, "undo/", 5) == 0) {
-        return; /* a version kept for revert only: its sum says that it is damaged */
+    const struct loss *loss = arg;
+    if (loss->more > 0 && strstr(text, "differs from its sums") != NULL) {
+        return; /* a version kept for revert, made and displaced since the last steady point */
     }
-    cr_expect(false, "sync %lu: %s at %lu: %s", (unsigned long)*nth, file, (unsigned long)offset,
-              text);
+    cr_expect(false, "sync %lu: %s at %lu: %s", (unsigned long)loss->nth, file,
+              (unsigned long)offset, text);
 }
 
 /* No new file in log/, and none that could be used again. */
@@ -113,7 +119,8 @@ static bool lose_the(uint64_t nth, uint32_t more, bool full)
     store = open_on(later);
     expect(store, 2);
     must(txstore_close(store, &fixture_err));
-    must(txstore_check(later, ROOT, NULL, tell_fault, &nth, &faults, &fixture_err));
+    struct loss loss = {nth, more};
+    must(txstore_check(later, ROOT, NULL, tell_fault, &loss, &faults, &fixture_err));
     sim_free(later);
     sim_free(io);
     return failed;

@@ -316,7 +316,7 @@ Test(txio_posix_path, a_racer_cannot_lead_us_out)
         swap_for_ever(root);
     }
     int refused = 0;
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < rounds || refused == 0; i++) { /* the racer may begin late */
         os_set_resolver(resolvers[i / 4 % 2]);
         int result = work_on(io, root, i);
         cr_assert(result >= 0 || result == -ENOENT || result == -ELOOP || result == -ENOTDIR,
@@ -325,7 +325,6 @@ Test(txio_posix_path, a_racer_cannot_lead_us_out)
     }
     (void)kill(racer, SIGKILL);
     (void)waitpid(racer, NULL, 0);
-    cr_assert_gt(refused, 0, "the race never happened");
     cr_assert(file_is(temp.fd, "outside/secret", "secret"));
     cr_assert_not(exists(temp.fd, "outside/new"));
 }
