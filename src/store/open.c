@@ -88,8 +88,8 @@ static void give_recovery(struct txstore *store)
     }
 }
 
-/* Whoever made the store may have been killed, or told of an error, after it had its name and before
- * that was durable. Who writes first makes sure; the first epoch says that this was done. */
+/* Whoever made the store may have been killed, or told of an error, after it had its name and
+ * before that was durable. Who writes first makes sure; the first epoch says that this was done. */
 static enum tx_status name_is_durable(struct txstore *store, const struct txlog_info *info,
                                       struct tx_error *err)
 {
