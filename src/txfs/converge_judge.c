@@ -275,6 +275,9 @@ static enum tx_status is_mixture(struct txfs_model *model, int fd, uint64_t size
         TX_TRY(txio_read_full(model->fs->io, fd, is, part, at, err));
         memcpy(unknown, is, part); /* what no version explains; zero needs no explanation */
         for (size_t i = 0; i <= txfs_ref_count(&node->amendments); i++) {
+            if (TX_MUTANT(100) && !tx_is_zero(unknown, part)) {
+                memcpy(unknown, is, part); /* all of it is one version's, or none */
+            }
             version.amendments.size = i * sizeof(struct txfs_ref);
             TX_TRY(expected(model, &version, wanted, at, part, err));
             for (size_t byte = 0; byte < part; byte++) {
@@ -298,43 +301,31 @@ static uint64_t largest_size(const struct txfs_cnode *node)
     return largest;
 }
 
-static enum tx_status judge_mixture(struct txfs_model *model, const struct txfs_goal *goal,
-                                    const struct txio_stat *is, enum txfs_owner *owner,
-                                    struct tx_error *err)
+/* A recovery that was broken off may have built the goal's node anew, and not come to all the
+ * changes that later commits made to it. (A staged payload is never built, and of what is no file
+ * there are no parts.) */
+static enum tx_status judge_unfinished(struct txfs_model *model, const struct txfs_goal *goal,
+                                       const struct txio_stat *is, enum txfs_owner *owner,
+                                       struct tx_error *err)
 {
+    const struct txfs_cnode *node = goal->node;
+    const struct txfs_entry *entry = &node->creator.step->entry;
     struct txio *io = model->fs->io;
+    bool is_file = entry->kind == TXFS_CHANGE_FILE || TX_MUTANT(103);
+    bool built = is_file && entry->payload != TXFS_PAYLOAD_STAGED &&
+                 txfs_ref_count(&node->amendments) > 0;
     bool mixture = false;
-    if (!S_ISREG(is->mode) || is->size > largest_size(goal->node) || TX_MUTANT(100)) {
+    if (!built || !S_ISREG(is->mode) || is->size > largest_size(node) || TX_MUTANT(79)) {
         return TX_OK;
     }
     int fd = io->ops->open(io, model->fs->root_dir, goal->path, TXIO_READ, 0);
     if (fd < 0) {
         return TX_OK; /* what we may not read has been judged by then */
     }
-    enum tx_status status = is_mixture(model, fd, is->size, goal->node, &mixture, err);
+    enum tx_status status = is_mixture(model, fd, is->size, node, &mixture, err);
     txfs_close_read(io, fd);
     *owner = status == TX_OK && mixture ? TXFS_OURS_TORN : *owner;
     return status;
-}
-
-/* A recovery that was broken off may have built the goal's node anew, and not come to all the
- * changes that later commits made to it. (A staged payload is never built.) */
-static enum tx_status judge_unfinished(struct txfs_model *model, const struct txfs_goal *goal,
-                                       const struct txio_stat *is, enum txfs_owner *owner,
-                                       struct tx_error *err)
-{
-    struct txfs_cnode node = *goal->node;
-    size_t count = txfs_ref_count(&node.amendments);
-    bool built = node.creator.step->entry.payload != TXFS_PAYLOAD_STAGED && !TX_MUTANT(79);
-    for (size_t i = 0; i < count && built && *owner == TXFS_STRANGERS; i++) {
-        enum txfs_verdict verdict;
-        node.amendments.size = i * sizeof(struct txfs_ref);
-        TX_TRY(txfs_judge(model, model->fs->root_dir, goal->path, is, &node, &verdict, err));
-        *owner = verdict == TXFS_OTHER ? TXFS_STRANGERS : TXFS_OURS_TORN;
-    }
-    return built && count > 0 && *owner == TXFS_STRANGERS
-               ? judge_mixture(model, goal, is, owner, err)
-               : TX_OK;
 }
 
 enum tx_status txfs_owner_of(struct txfs_model *model, const struct txfs_goal *goal,
@@ -356,7 +347,9 @@ enum tx_status txfs_owner_of(struct txfs_model *model, const struct txfs_goal *g
         enum txfs_verdict verdict;
         TX_TRY(txfs_judge(model, model->fs->root_dir, goal->path, is, goal->node, &verdict, err));
         *owner = verdict == TXFS_OTHER ? TXFS_STRANGERS : TXFS_OURS_TORN; /* or a mere copy */
-        TX_TRY(judge_unfinished(model, goal, is, owner, err));
+        if (*owner == TXFS_STRANGERS) {
+            TX_TRY(judge_unfinished(model, goal, is, owner, err));
+        }
     }
     return TX_OK;
 }

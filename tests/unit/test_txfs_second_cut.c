@@ -106,6 +106,15 @@ Test(txfs_second_cut, what_was_removed_stays_removed_though_the_last_commit_foun
     cr_assert_str_eq(pub_text(f, "x"), "newer");
 }
 
+/* Another file stands at "x", with this content and the mode of the one that stood there. */
+static void build_anew(struct publish_fixture *f, const char *text)
+{
+    cr_assert_eq(renameat(f->root, "x", f->root, "keeps-the-inode"), 0);
+    struct stat st = pub_stat(f, "keeps-the-inode");
+    pub_foreign(f, "x", text);
+    cr_assert_eq(fchmodat(f->root, "x", st.st_mode & 07777, 0), 0);
+}
+
 /* A recovery made the file of one commit anew, and was broken off before the change of the next. */
 Test(txfs_second_cut, a_file_that_was_built_anew_gets_its_later_changes)
 {
@@ -117,10 +126,7 @@ Test(txfs_second_cut, a_file_that_was_built_anew_gets_its_later_changes)
     pub_write(f, txn, "x", 2, "AB");
     pub_commit(f, txn);
     pub_die(f);
-    cr_assert_eq(renameat(f->root, "x", f->root, "keeps-the-inode"), 0);
-    struct stat st = pub_stat(f, "keeps-the-inode");
-    pub_foreign(f, "x", "0123456789");
-    cr_assert_eq(fchmodat(f->root, "x", st.st_mode & 07777, 0), 0);
+    build_anew(f, "0123456789");
     pub_open(f);
     cr_assert_str_eq(pub_text(f, "x"), "01AB456789");
     cr_assert_eq(f->foreign_count, 0);
@@ -138,10 +144,7 @@ Test(txfs_second_cut, a_file_that_was_built_anew_gets_all_of_a_change_of_which_a
     pub_write(f, txn, "x", 6, "CD");
     pub_commit(f, txn);
     pub_die(f);
-    cr_assert_eq(renameat(f->root, "x", f->root, "keeps-the-inode"), 0);
-    struct stat st = pub_stat(f, "keeps-the-inode");
-    pub_foreign(f, "x", "012345CD89");
-    cr_assert_eq(fchmodat(f->root, "x", st.st_mode & 07777, 0), 0);
+    build_anew(f, "012345CD89");
     pub_open(f);
     cr_assert_str_eq(pub_text(f, "x"), "01AB45CD89");
     cr_assert_eq(f->foreign_count, 0);
@@ -149,6 +152,25 @@ Test(txfs_second_cut, a_file_that_was_built_anew_gets_all_of_a_change_of_which_a
     pub_foreign(f, "x", "01AB45XX89"); /* but these bytes are nobody's of us */
     pub_open(f);
     cr_assert_str_eq(pub_text(f, "x"), "01AB45XX89");
+}
+
+/* Of a link there is no part: an empty file in its place is somebody else's. */
+Test(txfs_second_cut, an_empty_file_is_no_part_of_a_link)
+{
+    PUBLISH_FIXTURE(f, 8);
+    struct txio_attr attr = {.mask = TXIO_ATTR_OWNER, .uid = geteuid(), .gid = getegid()};
+    struct ktm_txn *txn = pub_begin(f);
+    must(txfs_symlink(txn, "target", "x", &f->err));
+    pub_commit(f, txn);
+    txn = pub_begin(f);
+    must(txfs_set_attr(txn, "x", &attr, &f->err));
+    pub_commit(f, txn);
+    pub_die(f);
+    cr_assert_eq(renameat(f->root, "x", f->root, "keeps-the-inode"), 0);
+    pub_foreign(f, "x", "");
+    pub_open(f);
+    cr_assert(S_ISREG(pub_stat(f, "x").st_mode));
+    cr_assert_eq(f->foreign_count, 1);
 }
 
 /* What a commit replaced has the same content, and its times did not survive the power cut, nor did
