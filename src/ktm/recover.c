@@ -196,24 +196,6 @@ void ktm_salvage_prepared(struct ktm *tm, const struct txlog_info *info)
     TX_IGNORE(ktm_log_walk(tm, recovery.start, recovery.end, note_record, &recovery, NULL));
 }
 
-enum tx_status ktm_check(struct ktm *tm, struct tx_error *err)
-{
-    struct recovery recovery = {.tm = tm};
-    struct txlog_info info;
-    TX_TRY(ktm_enter_any(tm, err));
-    TX_INVARIANT(tm->salvage && atomic_load(&tm->shared->magic) == 0);
-    txlog_get_info(tm->log, &info);
-    recovery.start = info.start_lsn;
-    recovery.end = info.append_lsn;
-    shared_reset(tm);
-    enum tx_status status = steady_read(&recovery, err);
-    if (status == TX_OK) {
-        status = ktm_log_walk(tm, recovery.start, recovery.end, note_record, &recovery, err);
-    }
-    shared_reset(tm); /* whoever reads the store builds its own state */
-    return status;
-}
-
 static void recovery_begin(struct recovery *recovery, struct ktm *tm, struct txlog_info *info)
 {
     txlog_get_info(tm->log, info);
@@ -234,6 +216,28 @@ static enum tx_status recover_read(struct recovery *recovery, struct tx_error *e
     return ktm_log_walk(tm, recovery->start, recovery->end, note_record, recovery, err);
 }
 
+/* What was read or redone is the state of the store from now on. */
+static void recover_show(struct recovery *recovery)
+{
+    struct ktm_shared *shared = recovery->tm->shared;
+    recovery->state.lsn = recovery->end;
+    ktm_published_write(recovery->tm, &recovery->state);
+    atomic_store(&shared->steady, recovery->oldest_steady);
+    atomic_store(&shared->magic, KTM_SHARED_MAGIC);
+}
+
+enum tx_status ktm_check(struct ktm *tm, struct tx_error *err)
+{
+    struct recovery recovery;
+    struct txlog_info info;
+    TX_TRY(ktm_enter_any(tm, err));
+    TX_INVARIANT(tm->salvage && atomic_load(&tm->shared->magic) == 0);
+    recovery_begin(&recovery, tm, &info);
+    enum tx_status status = recover_read(&recovery, err);
+    shared_reset(tm); /* whoever reads the store builds its own state */
+    return status;
+}
+
 enum tx_status ktm_open_clean(struct ktm *tm, bool *opened, struct tx_error *err)
 {
     struct recovery recovery;
@@ -246,10 +250,7 @@ enum tx_status ktm_open_clean(struct ktm *tm, bool *opened, struct tx_error *err
         return TX_OK;
     }
     atomic_store(&tm->shared->decided, recovery.end);
-    recovery.state.lsn = recovery.end;
-    ktm_published_write(tm, &recovery.state);
-    atomic_store(&tm->shared->steady, recovery.end);
-    atomic_store(&tm->shared->magic, KTM_SHARED_MAGIC);
+    recover_show(&recovery);
     *opened = true;
     return TX_OK;
 }
@@ -281,11 +282,7 @@ static enum tx_status recover_steps(struct recovery *recovery, bool at_rest, boo
     if (!clean) {
         TX_TRY(confirm_all(tm, err));
     }
-    TX_TRY(redo_all(recovery, err));
-    recovery->state.lsn = recovery->end;
-    ktm_published_write(tm, &recovery->state);
-    atomic_store(&tm->shared->steady, recovery->oldest_steady);
-    return TX_OK;
+    return redo_all(recovery, err);
 }
 
 /* A short log stays for once: who was told "outcome unknown" can ask it now (ktm_query). Every
@@ -311,7 +308,7 @@ enum tx_status ktm_recover(struct ktm *tm, struct ktm_recovery *report, struct t
     bool at_rest = atomic_load(&tm->shared->magic) == KTM_SHARED_MAGIC;
     TX_TRY(recover_steps(&recovery, at_rest, info.clean, err));
     uint64_t in_doubt = reserve_decisions(tm);
-    atomic_store(&tm->shared->magic, KTM_SHARED_MAGIC);
+    recover_show(&recovery);
     enum tx_status status = recover_checkpoint(&recovery, &info, &removed, err);
     if (status != TX_OK) {
         atomic_store(&tm->shared->magic, at_rest ? KTM_SHARED_MAGIC : 0);

@@ -26,7 +26,7 @@ void epoch_payload_fill(struct txlog *log, const struct recover_plan *plan,
 struct copy_job {
     struct txlog *log;
     struct recover_plan *plan;
-    struct segment_draft *draft;
+    struct segment_draft *draft; /* NULL, as the buffer: in place */
     uint8_t *buffer; /* LOG_WINDOW_SIZE bytes */
     struct segment_handle from;
     uint64_t from_seq;
@@ -57,11 +57,12 @@ static enum tx_status write_at(struct txlog *log, int fd, const void *data, size
 
 /* Copy one frame behind its header, which `hasher` has already; the seal of the new one goes to the
  * new header, that of the old one is checked once more over the very bytes that are copied. */
-static enum tx_status copy_body(struct copy_job *job, const struct walk_step *step, int to,
+static enum tx_status copy_body(struct copy_job *job, const struct walk_step *step,
                                 uint64_t to_offset, struct tx_hasher *hasher, uint64_t *old_sum,
                                 struct tx_error *err)
 {
     struct tx_hasher old;
+    int to = job->draft->fd;
     frame_seal_init(&old, step->frame);
     for (uint64_t at = 0; at < step->size;) {
         uint64_t left = step->size - at;
@@ -78,24 +79,26 @@ static enum tx_status copy_body(struct copy_job *job, const struct walk_step *st
     return TX_OK;
 }
 
-static enum tx_status copy_frame(struct copy_job *job, const struct walk_step *step, int to,
-                                 uint64_t to_offset, uint64_t to_segment, struct tx_error *err)
+static enum tx_status copy_frame(struct copy_job *job, const struct walk_step *step,
+                                 struct tx_error *err)
 {
+    const struct segment_draft *draft = job->draft;
     struct frame_header header = *step->frame;
+    uint64_t to_offset = TXLOG_BLOCK_SIZE + (step->lsn - draft->header.first_lsn);
     struct tx_hasher hasher;
     uint8_t disk[FRAME_HEADER_SIZE];
     uint64_t old_sum;
-    header.segment = to_segment;
+    header.segment = draft->header.seq;
     frame_seal_init(&hasher, &header);
     TX_TRY(copy_source(job, step->segment->header.seq, err));
-    TX_TRY(copy_body(job, step, to, to_offset, &hasher, &old_sum, err));
+    TX_TRY(copy_body(job, step, to_offset, &hasher, &old_sum, err));
     if (old_sum != step->frame->seal) {
         return tx_error_set(err, TX_EIO, "a record changed while it was read");
     }
     header.seal = tx_hasher_sum64(&hasher);
     frame_encode(&header, disk);
     job->plan->rewritten_size += step->size;
-    return write_at(job->log, to, disk, sizeof(disk), to_offset, err);
+    return write_at(job->log, draft->fd, disk, sizeof(disk), to_offset, err);
 }
 
 /* A hostile log may claim proof in the middle of a record. */
@@ -117,12 +120,7 @@ static bool step_is_unproven(const struct copy_job *job, const struct walk_step 
 static enum tx_status copy_step(void *arg, const struct walk_step *step, struct tx_error *err)
 {
     struct copy_job *job = arg;
-    const struct segment_header *header = &job->draft->header;
-    if (!step_is_unproven(job, step)) {
-        return TX_OK;
-    }
-    uint64_t offset = TXLOG_BLOCK_SIZE + (step->lsn - header->first_lsn);
-    return copy_frame(job, step, job->draft->fd, offset, header->seq, err);
+    return step_is_unproven(job, step) ? copy_frame(job, step, err) : TX_OK;
 }
 
 static enum tx_status copy_epoch(struct txlog *log, const struct recover_plan *plan,
@@ -151,16 +149,6 @@ static enum tx_status copy_epoch(struct txlog *log, const struct recover_plan *p
     return write_at(log, draft->fd, block, sizeof(block), offset, err);
 }
 
-static enum tx_status copy_init(struct txlog *log, struct recover_plan *plan,
-                                struct segment_draft *draft, struct copy_job *job,
-                                struct tx_error *err)
-{
-    *job = (struct copy_job){.log = log, .plan = plan, .draft = draft, .from.fd = -1};
-    job->buffer = tx_alloc(LOG_WINDOW_SIZE);
-    plan->rewritten_size = 0;
-    return job->buffer ? TX_OK : tx_error_set(err, TX_ENOMEM, "out of memory");
-}
-
 /* The live segment that one beginning at `lsn` continues. */
 static uint64_t list_previous(const struct segment_list *list, tx_lsn lsn)
 {
@@ -174,7 +162,7 @@ static uint64_t list_previous(const struct segment_list *list, tx_lsn lsn)
 enum tx_status recover_into_new(struct txlog *log, struct recover_plan *plan, struct tx_error *err)
 {
     TX_AUTO(segment_draft) draft = {.log = log, .fd = -1};
-    TX_AUTO(copy_job) job = {.from.fd = -1};
+    TX_AUTO(copy_job) job = {.log = log, .plan = plan, .draft = &draft, .from.fd = -1};
     const struct log_scan *scan = plan->scan;
     tx_lsn end = scan->end + frame_size(EPOCH_PAYLOAD_SIZE);
     uint64_t wanted = TXLOG_BLOCK_SIZE + (end - scan->proven);
@@ -187,7 +175,11 @@ enum tx_status recover_into_new(struct txlog *log, struct recover_plan *plan, st
         .previous = list_previous(plan->list, scan->proven),
         .epoch = plan->epoch,
     };
-    TX_TRY(copy_init(log, plan, &draft, &job, err));
+    plan->rewritten_size = 0;
+    job.buffer = tx_alloc(LOG_WINDOW_SIZE);
+    if (!job.buffer) {
+        return tx_error_set(err, TX_ENOMEM, "out of memory");
+    }
     TX_TRY(segment_draft_begin(log, &header, &draft, err));
     TX_TRY(log_walk(log, plan->list, scan->proven, WALK_ALL, copy_step, &job, err));
     TX_TRY(copy_check(&job, err));
@@ -249,10 +241,10 @@ static enum tx_status wipe_rest(struct txlog *log, const struct segment_info *ta
 
 enum tx_status recover_in_place(struct txlog *log, struct recover_plan *plan, struct tx_error *err)
 {
-    TX_AUTO(copy_job) job = {.from.fd = -1};
+    TX_AUTO(copy_job) job = {.log = log, .plan = plan, .from.fd = -1};
     const struct log_scan *scan = plan->scan;
     const struct segment_info *tail = &plan->list->items[scan->index];
-    TX_TRY(copy_init(log, plan, NULL, &job, err));
+    plan->rewritten_size = 0;
     if (scan->proven < scan->end) {
         TX_TRY(log_walk(log, plan->list, scan->proven, WALK_ALL, rewrite_step, &job, err));
         TX_TRY(copy_check(&job, err));

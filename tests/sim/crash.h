@@ -99,6 +99,7 @@ void crash_open_unclean(struct crash_run *run);
 void crash_close(struct crash_run *run);
 void crash_open_reader(struct crash_run *run);
 void crash_close_reader(struct crash_run *run);
+enum tx_status crash_close_file(struct crash_run *run); /* run->file */
 /* Bytes that depend on the seed; valid until the next call. */
 const void *crash_bytes(struct crash_run *run, size_t size);
 /* A committed tree and registry with something of everything. */

@@ -107,36 +107,49 @@ struct ktm_id crash_detach(struct crash_run *run, struct ktm_txn *txn)
     return id;
 }
 
+static void open_as(struct crash_run *run, struct txstore_options options, struct txstore **store)
+{
+    options.io = run->io;
+    MUST(run, txstore_open(CRASH_ROOT, &options, store, &run->err));
+}
+
+static void close_it(struct crash_run *run, struct txstore **store)
+{
+    struct txstore *closing = *store;
+    *store = NULL; /* gone, whatever closing answers */
+    MUST(run, txstore_close(closing, &run->err));
+}
+
 void crash_open(struct crash_run *run)
 {
-    struct txstore_options options = {.io = run->io};
-    MUST(run, txstore_open(CRASH_ROOT, &options, &run->store, &run->err));
+    open_as(run, (struct txstore_options){.mode = TXSTORE_READWRITE}, &run->store);
 }
 
 void crash_open_unclean(struct crash_run *run)
 {
-    struct txstore_options options = {.io = run->io, .no_checkpoint_on_close = true};
-    MUST(run, txstore_open(CRASH_ROOT, &options, &run->store, &run->err));
+    open_as(run, (struct txstore_options){.no_checkpoint_on_close = true}, &run->store);
 }
 
 void crash_close(struct crash_run *run)
 {
-    struct txstore *store = run->store;
-    run->store = NULL;
-    MUST(run, txstore_close(store, &run->err));
+    close_it(run, &run->store);
 }
 
 void crash_open_reader(struct crash_run *run)
 {
-    struct txstore_options options = {.io = run->io, .mode = TXSTORE_READONLY};
-    MUST(run, txstore_open(CRASH_ROOT, &options, &run->reader, &run->err));
+    open_as(run, (struct txstore_options){.mode = TXSTORE_READONLY}, &run->reader);
 }
 
 void crash_close_reader(struct crash_run *run)
 {
-    struct txstore *reader = run->reader;
-    run->reader = NULL;
-    MUST(run, txstore_close(reader, &run->err));
+    close_it(run, &run->reader);
+}
+
+enum tx_status crash_close_file(struct crash_run *run)
+{
+    struct txfs_file *file = run->file;
+    run->file = NULL; /* gone, whatever closing answers */
+    return txfs_close(file, &run->err);
 }
 
 const void *crash_bytes(struct crash_run *run, size_t size)

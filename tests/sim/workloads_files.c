@@ -29,13 +29,6 @@ void work_replace(struct crash_run *run)
     crash_commit(run, txn);
 }
 
-static void close_file(struct crash_run *run)
-{
-    struct txfs_file *file = run->file;
-    run->file = NULL; /* gone, whatever closing answers */
-    MUST(run, txfs_close(file, &run->err));
-}
-
 void work_staged(struct crash_run *run)
 {
     struct ktm_txn *txn = crash_begin(run);
@@ -48,7 +41,7 @@ void work_staged(struct crash_run *run)
     for (int i = 0; i < 4; i++) {
         MUST(run, txfs_write(run->file, crash_bytes(run, 3000), 3000, &run->err));
     }
-    close_file(run);
+    MUST(run, crash_close_file(run));
     crash_commit(run, txn);
     txn = crash_begin(run);
     put(run, txn, "large", 20000); /* other bytes, the same size */
@@ -72,7 +65,7 @@ static void write_in_place(struct crash_run *run, struct ktm_txn *txn, const cha
 {
     MUST(run, txfs_open(txn, path, TXFS_WRITE, 0, &run->file, &run->err));
     MUST(run, txfs_pwrite(run->file, crash_bytes(run, size), size, offset, &run->err));
-    close_file(run);
+    MUST(run, crash_close_file(run));
 }
 
 void work_extents(struct crash_run *run)

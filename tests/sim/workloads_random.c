@@ -34,9 +34,7 @@ static enum tx_status write_some(struct crash_run *run, struct ktm_txn *txn, con
     }
     size_t size = 1 + below(run, 1500);
     MUST(run, txfs_pwrite(run->file, crash_bytes(run, size), size, below(run, 5000), &run->err));
-    struct txfs_file *file = run->file;
-    run->file = NULL;
-    return txfs_close(file, &run->err);
+    return crash_close_file(run);
 }
 
 static enum tx_status change_attr(struct crash_run *run, struct ktm_txn *txn, const char *path)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The image over openings: which are refused, and which free pages each finds. */
 #include "reg_fixture.h"
+
 #include <stdio.h>
 
 static void run_command(const char *format, const char *path)
