@@ -8,6 +8,7 @@
 
 #define ACQUIRE memory_order_acquire
 #define RELEASE memory_order_release
+#define SEQ_CST memory_order_seq_cst
 
 static uint64_t tail_rest(struct txlog *log, struct segment_ref *tail)
 {
@@ -70,7 +71,6 @@ static enum tx_status switch_locked(struct txlog *log, uint64_t size, struct tx_
     struct segment_header header = {
         .size = wanted > standard ? wanted : standard,
         .first_lsn = append,
-        .durable_lsn = atomic_load_explicit(&shared->durable_lsn, ACQUIRE),
         .previous = table_previous(shared, append),
         .epoch = atomic_load_explicit(&shared->epoch, ACQUIRE),
     };
@@ -88,6 +88,7 @@ static enum tx_status switch_locked(struct txlog *log, uint64_t size, struct tx_
         atomic_store_explicit(&shared->switching, 0, RELEASE);
         return status;
     }
+    proof_raise(&shared->proven_lsn, draft.header.durable_lsn);
     table_push(shared, &(struct segment_ref){draft.header.seq, append, draft.header.size});
     atomic_store_explicit(&shared->switching, 0, RELEASE);
     return TX_OK;
@@ -145,6 +146,9 @@ static enum tx_status begin_locked(struct txlog *log, uint64_t size, bool may_us
         return tx_error_set(err, TX_EMISUSE, "log has been marked clean");
     }
     TX_TRY(append_clear(log, err));
+    tx_lsn append = atomic_load_explicit(&shared->append_lsn, ACQUIRE);
+    atomic_store_explicit(&shared->aim_lsn, append + size, SEQ_CST);
+    TX_TRY(log_prove(log, err)); /* with this record they may be too much for a spare */
     if (!may_use_reserve) {
         TX_TRY(append_respect_reserve(log, size, err));
     }

@@ -118,6 +118,7 @@ enum tx_status txlog_append(struct txlog *log, uint32_t kind, const struct iovec
     TX_TRY(frame_draft_write(log, &draft, TXLOG_BLOCK_SIZE + used, err));
     log->begun = false;
     atomic_store_explicit(&shared->append_lsn, lsn + draft.size, RELEASE);
+    atomic_store_explicit(&shared->claim_lsn, header.durable_lsn, RELEASE);
     *next_lsn = lsn + draft.size;
     return TX_OK;
 }

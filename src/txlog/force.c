@@ -56,12 +56,18 @@ static enum tx_status force_lead(struct txlog *log, struct tx_error *err)
     struct txlog_shared *shared = log->shared;
     enum tx_status status = TX_OK;
     tx_lsn durable = atomic_load_explicit(&shared->durable_lsn, ACQUIRE);
+    tx_lsn claim = atomic_load_explicit(&shared->claim_lsn, ACQUIRE); /* of a record below target */
     tx_lsn target = atomic_load_explicit(&shared->append_lsn, ACQUIRE);
     uint64_t batch = atomic_load_explicit(&shared->batch, ACQUIRE);
     if (target > durable && !txlog_is_poisoned(log)) {
         atomic_store_explicit(&shared->target_lsn, target, RELEASE);
         /* MUTANT_1 (NATS): success before the force. */
         status = TX_MUTANT(1) ? TX_OK : force_range(log, durable, target, err);
+        if (status == TX_OK) {
+            proof_raise(&shared->proven_lsn, claim);
+            atomic_store_explicit(&shared->forced_lsn, target, SEQ_CST);
+            status = log_prove(log, err);
+        }
         if (status != TX_OK) {
             /* In shared memory before anybody is woken; the sync is never repeated. */
             txlog_poison(log);

@@ -8,6 +8,7 @@ libtx_log_la_SOURCES = \
 	src/txlog/append_write.c \
 	src/txlog/control.c \
 	src/txlog/force.c \
+	src/txlog/proof.c \
 	src/txlog/frame.c \
 	src/txlog/log_create.c \
 	src/txlog/log_describe.c \

@@ -125,6 +125,9 @@ enum tx_status recover_share(struct txlog *log, const struct recover_plan *plan,
     atomic_store_explicit(&shared->append_lsn, plan->end, RELEASE);
     atomic_store_explicit(&shared->write_lsn, plan->end, RELEASE);
     atomic_store_explicit(&shared->durable_lsn, plan->end, RELEASE);
+    atomic_store_explicit(&shared->forced_lsn, plan->end, RELEASE);
+    atomic_store_explicit(&shared->aim_lsn, plan->end, RELEASE);
+    atomic_store_explicit(&shared->proven_lsn, plan->proven, RELEASE);
     TX_TRY(segment_acquire(log, plan->ref.seq, &handle, err));
     atomic_store_explicit(&shared->magic, LOG_SHARED_MAGIC, RELEASE);
     return TX_OK;
@@ -180,6 +183,7 @@ static enum tx_status recover(struct txlog *log, struct txlog_recovery *report,
     TX_TRY(recover_continue(log, &plan, err));
     TX_TRY(recover_share(log, &plan, err));
     atomic_store_explicit(&log->shared->at_rest, 0, RELEASE);
+    TX_TRY(log_prove(log, err));
     if (plan.end == scan.end) {
         TX_TRY(recover_append_epoch(log, &plan, err));
     }

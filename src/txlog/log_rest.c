@@ -49,6 +49,7 @@ enum tx_status txlog_open_clean(struct txlog *log, bool *opened, struct tx_error
         .epoch = 0, /* none has begun */
         .ref = {tail->seq, tail->first_lsn, tail->size},
         .end = scan.end,
+        .proven = scan.end,
     };
     atomic_store_explicit(&log->shared->at_rest, 1, RELEASE);
     TX_TRY(recover_share(log, &plan, err));

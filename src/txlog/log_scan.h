@@ -152,7 +152,8 @@ struct recover_plan {
     const struct log_scan *scan;
     uint64_t epoch; /* the new one */
     struct segment_ref ref; /* result: the segment in which the log goes on, */
-    tx_lsn end;             /* and where */
+    tx_lsn end;             /* and where; */
+    tx_lsn proven;          /* up to where something durable says that all is durable */
     uint64_t rewritten_size;
 };
 /* Continue in a new segment that repeats the records from scan->proven to scan->end and ends in an

@@ -109,11 +109,12 @@ static enum tx_status trim_locked(struct txlog *log, tx_lsn lsn, struct tx_error
     TX_TRY(control_load(log->io, log->control_fd, &content, err));
     content.start_lsn = lsn;
     content.start_segment = ref.seq;
-    content.durable_lsn = atomic_load_explicit(&shared->durable_lsn, ACQUIRE);
+    content.durable_lsn = atomic_load_explicit(&shared->forced_lsn, ACQUIRE);
     enum tx_status status = control_store(log->io, log->control_fd, &content, err);
     if (status != TX_OK) {
         return log_poison_on(log, status);
     }
+    proof_raise(&shared->proven_lsn, content.durable_lsn);
     atomic_store_explicit(&shared->start_lsn, lsn, RELEASE);
     table_cut_head(shared, index);
     segment_files_forget(log, ref.seq);

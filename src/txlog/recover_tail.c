@@ -192,6 +192,7 @@ enum tx_status recover_into_new(struct txlog *log, struct recover_plan *plan, st
     }
     plan->ref = (struct segment_ref){draft.header.seq, draft.header.first_lsn, draft.header.size};
     plan->end = end;
+    plan->proven = end;
     return TX_OK;
 }
 
@@ -254,5 +255,6 @@ enum tx_status recover_in_place(struct txlog *log, struct recover_plan *plan, st
     }
     plan->ref = (struct segment_ref){tail->header.seq, tail->header.first_lsn, tail->header.size};
     plan->end = scan->end;
+    plan->proven = scan->proven;
     return TX_OK;
 }

@@ -43,7 +43,7 @@ static enum tx_status survey_name(void *arg, const char *name, enum log_name_kin
 
 static void survey_tell(struct txlog *log, const struct log_survey *survey)
 {
-    atomic_store_explicit(&log->shared->spare_count, survey->spare_count, memory_order_release);
+    atomic_store_explicit(&log->shared->spare_count, survey->spare_count, memory_order_seq_cst);
     atomic_store_explicit(&log->shared->disk_size, survey->size, memory_order_release);
 }
 
@@ -138,12 +138,17 @@ enum tx_status segment_draft_begin(struct txlog *log, const struct segment_heade
     if (header->size == log->control.segment_size && survey.spare_count > 0) {
         /* Counted out first: the count may be too low, never too high. */
         atomic_store_explicit(&log->shared->spare_count, survey.spare_count - 1,
-                              memory_order_release);
+                              memory_order_seq_cst);
         TX_TRY(draft_from_spare(&begun, survey.spare_some, err));
     } else {
         TX_TRY(draft_from_nothing(&begun, &survey, err));
         survey.size += header->size;
         atomic_store_explicit(&log->shared->disk_size, survey.size, memory_order_release);
+    }
+    /* What others have forced meanwhile relies on the spare or on this. */
+    tx_lsn forced = atomic_load_explicit(&log->shared->forced_lsn, memory_order_seq_cst);
+    if (begun.header.durable_lsn < forced) {
+        begun.header.durable_lsn = forced;
     }
     segment_encode(&begun.header, block);
     struct iovec part = {block, sizeof(block)};

@@ -29,7 +29,7 @@ struct segment_entry {
     _Atomic uint64_t size;
 };
 
-#define LOG_SHARED_MAGIC 0x31306d68736c7874u /* "txlshm01" */
+#define LOG_SHARED_MAGIC 0x32306d68736c7874u /* "txlshm02" */
 
 /* What the processes that append to one log share. Every word is valid at every instruction at
  * which a process may be killed; who may change it is in README.md. */
@@ -46,8 +46,12 @@ struct txlog_shared {
     _Atomic uint64_t write_lsn;  /* above append_lsn: a writer began a record up to there */
     _Atomic uint64_t reserved;   /* bytes of frames */
     _Atomic uint32_t switching;  /* a segment may have its name and not be in the table */
+    _Atomic uint64_t aim_lsn;    /* at least where the log ends with the record that is begun */
+    _Atomic uint64_t claim_lsn;  /* durable_lsn of the record that was appended last */
 
-    _Alignas(64) _Atomic uint64_t durable_lsn;
+    _Alignas(64) _Atomic uint64_t durable_lsn; /* answered for */
+    _Atomic uint64_t forced_lsn; /* synced, perhaps not yet answered for */
+    _Atomic uint64_t proven_lsn; /* something durable says that everything before it is durable */
     _Atomic uint64_t batch;      /* forces that ended */
     _Atomic uint64_t target_lsn; /* of the force that runs */
     _Atomic uint32_t poisoned;
@@ -180,6 +184,14 @@ enum tx_status log_each_name(struct txlog *log, log_name_fn *fn, void *arg,
 enum tx_status append_clear(struct txlog *log, struct tx_error *err) TX_CHECKED;
 /* Bytes of frames that fit without making a file. */
 uint64_t append_ready_size(struct txlog *log);
+
+/* --- proof.c --- */
+
+/* See to it that no recovery need overwrite what has been forced: that there is a spare for it, or
+ * that control says that it is durable. Takes segment_lock. Errors poison. */
+enum tx_status log_prove(struct txlog *log, struct tx_error *err) TX_CHECKED;
+/* Of words that only grow. */
+void proof_raise(_Atomic uint64_t *word, uint64_t value);
 
 /* --- log_read.c --- */
 

@@ -42,18 +42,6 @@ static bool is_segment(const char *path, uint64_t *number)
     return is_of_log(path) && log_name_parse(strrchr(path, '/') + 1, number) == LOG_NAME_SEGMENT;
 }
 
-static void note_log_write(struct swarm_process *process, const struct layer_call *call)
-{
-    struct swarm *swarm = process->swarm;
-    uint64_t segment;
-    ledger_write(&swarm->ledger, call->parts, call->count);
-    /* The header of a record that stays where it is: a recovery that found no room for a segment.
-     * Nonsense where it is being written takes the record (README.md). */
-    if (process->opening && call->size == FRAME_HEADER_SIZE && is_segment(call->where, &segment)) {
-        swarm->ledger.may_lose = swarm->ledger.may_lose || swarm->plan.garbage;
-    }
-}
-
 /* While others went on, what is open may have got another name, and the text gone. */
 static void name_again(struct layer *layer, struct layer_call *call)
 {
@@ -84,7 +72,7 @@ static void before(struct layer *layer, struct layer_call *call)
         return;
     }
     if (call->op == LAYER_pwritev && is_of_log(call->where)) {
-        note_log_write(process, call);
+        ledger_write(&swarm->ledger, call->parts, call->count);
     }
     swarm_fault(process, call);
     if (call->op == LAYER_lock && call->blocks && call->flags != TXIO_UNLOCK && !call->done) {

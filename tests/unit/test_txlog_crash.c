@@ -25,6 +25,7 @@ struct cutter {
     uint64_t recovered; /* distinct disks */
     uint64_t kept;      /* of those: with records written again */
     unsigned nest_each; /* one in so many recoveries is cut again */
+    bool disk_is_full; /* from the beginning, and while nonsense may stand where one was writing */
     struct sim_plan plan;
     uint64_t *seen; /* hashes of disks, open addressing */
     size_t seen_size;
@@ -119,6 +120,10 @@ static void recover_image(struct cutter *cutter, struct sim_image *image)
                            .nest_each = 1, .plan = cutter->plan, .seen = cutter->seen};
     struct log_user user;
     struct txio *io = sim_boot(image, NULL);
+    if (cutter->disk_is_full) {
+        inner.disk_is_full = true;
+        sim_limit_space(io, 1);
+    }
     if (inner.depth > 0) {
         inner.plan.exhaustive_max = 4;
         inner.plan.samples = 4;
@@ -240,10 +245,26 @@ static void history_full(struct cutter *cutter, struct log_user *user)
     }
 }
 
+/* A disk that has been full from the beginning: what was acknowledged last stands beside a spare,
+ * then, once that is used, without one. */
+static void history_full_disk(struct cutter *cutter, struct log_user *user)
+{
+    static const size_t sizes[] = {100, 5000, 100};
+    sim_limit_space(user->io, 1);
+    cutter->disk_is_full = true;
+    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        put(cutter, user, sizes[i]);
+        force(cutter, user);
+    }
+    tx_lsn next;
+    fails(TX_ENOSPC, log_try_put(user, 9, 100, &next));
+}
+
 /* `nest_each` 0: recoveries are not cut. */
 static void cut_everywhere(void (*history)(struct cutter *, struct log_user *), unsigned nest_each,
                            uint64_t size_max, struct sim_plan plan)
 {
+    static const char *const log_files[] = {"/log/", "/control", NULL};
     struct sim_options options = SIM_OPTIONS_DEFAULT;
     const char *sanitizers = getenv("TXKIT_SANITIZERS");
     if (nest_each > 0 && sanitizers != NULL && *sanitizers != '\0') { /* ten times slower */
@@ -258,6 +279,7 @@ static void cut_everywhere(void (*history)(struct cutter *, struct log_user *), 
                             .seen = calloc(SEEN_SIZE, sizeof(uint64_t))};
     struct log_user user;
     options.profile = SIM_WEAKEST;
+    options.garbage = log_files;
     struct txio *io = sim_new(&options);
     int root = root_of(io);
     log_make(io, root, size_max);
@@ -315,4 +337,9 @@ Test(txlog_crash, of_trims_and_again_of_their_recovery)
 Test(txlog_crash, of_a_full_log_and_again_of_its_recovery)
 {
     cut_everywhere(history_full, 3, 6 * SMALL_SEGMENT, narrow);
+}
+
+Test(txlog_crash, of_a_full_disk_and_again_of_its_recovery)
+{
+    cut_everywhere(history_full_disk, 1, 0, wide);
 }

@@ -62,7 +62,8 @@ Test(txlog_force, a_range_over_segments_syncs_each_once)
     uint64_t segments = log_info(&user).segment_count;
     unsigned syncs = hook.calls[HOOK_DATASYNC];
     ok(txlog_force(user.log, next, &test_err));
-    cr_assert_eq(hook.calls[HOOK_DATASYNC] - syncs, segments);
+    /* And control's two slots: so much no spare would hold. */
+    cr_assert_eq(hook.calls[HOOK_DATASYNC] - syncs, segments + 2);
     cr_assert_gt(segments, 3);
 }
 
