@@ -65,5 +65,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "txcrash: no command '%s'\ntry: txcrash help\n", argv[1]);
         return TXCRASH_USAGE;
     }
+    if (argc == 3 && strcmp(argv[2], "--help") == 0) {
+        command->print_usage(stdout);
+        return TXCRASH_FINE;
+    }
     return command->run(argc - 1, argv + 1);
 }

@@ -31,6 +31,8 @@ usage() {
 
 code 0 "help" txcrash help kill
 has "help names the options" "$area/out" "--changing"
+code 0 "help, as it is asked for elsewhere" txcrash kill --help
+has "it is the same" "$area/out" "--changing"
 usage "no check" "--check COMMAND is missing" kill -- true
 usage "no program" "no program after --" kill --check true
 usage "unknown option" "unknown option '--evry'" kill --evry --check true -- true
