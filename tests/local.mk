@@ -221,8 +221,8 @@ tests_soak_soak_SOURCES = \
 	tests/soak/soak_numbers.h
 tests_soak_soak_LDADD = libtxkit.la
 
-# What reaches a line or a branch that nothing else does: not processes that are killed, whose counts
-# are lost, nor the kernel's file systems.
+# What reaches a line or a branch that nothing else does: not processes that are killed, whose
+# counts are lost, nor the kernel's file systems.
 coverage_tests = $(sim_tests) $(unit_tests) $(fuzzers) tests/sim/bit_flips \
 	$(filter-out tests/scenario/full_disk.sh tests/scenario/txcrash%,$(scenario_tests))
 coverage:
