@@ -222,9 +222,8 @@ tests_soak_soak_SOURCES = \
 tests_soak_soak_LDADD = libtxkit.la
 
 # What reaches a line or a branch that nothing else does: not processes that are killed, whose
-# counts are lost, nor the kernel's file systems.
-coverage_tests = $(sim_tests) $(unit_tests) $(fuzzers) tests/sim/bit_flips \
-	$(filter-out tests/scenario/full_disk.sh tests/scenario/txcrash%,$(scenario_tests))
+# counts are lost.
+coverage_tests = $(sim_tests) $(unit_tests) $(fuzzers) tests/sim/bit_flips $(scenario_tests)
 coverage:
 	$(srcdir)/scripts/coverage coverage
 .PHONY: coverage
@@ -249,6 +248,12 @@ check_PROGRAMS += tests/scenario/json_check tests/scenario/hold_lock tests/scena
 tests_scenario_json_check_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_scenario_json_check_LDADD = $(JANSSON_LIBS)
 EXTRA_DIST += tests/scenario/scenario_lib.sh
+# The command, with the order monitor between the library and the kernel.
+check_PROGRAMS += tests/scenario/txctl_watched
+tests_scenario_txctl_watched_SOURCES = $(txctl_SOURCES) tests/scenario/watch_order.c
+tests_scenario_txctl_watched_CFLAGS = $(txctl_CFLAGS)
+tests_scenario_txctl_watched_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=txio_posix
+tests_scenario_txctl_watched_LDADD = libtx_sim.la $(UNIT_IMPORT_LIBS) $(JANSSON_LIBS)
 scenario_tests += \
 	tests/scenario/busy_store.sh \
 	tests/scenario/conflicts_named.sh \
@@ -262,6 +267,7 @@ scenario_tests += \
 	tests/scenario/json_for_programs.sh \
 	tests/scenario/links_and_attributes.sh \
 	tests/scenario/names_of_strangers.sh \
+	tests/scenario/order_watched.sh \
 	tests/scenario/prepared_transactions.sh \
 	tests/scenario/registry_export.sh \
 	tests/scenario/registry_values.sh \

@@ -188,11 +188,11 @@ void crash_check_run(struct crash_run *run, enum sim_profile profile,
         (void)sim_crash_each(run->points[i].cut, &plan, check_disk, &check);
     }
     crash_set_release(&check.outcomes);
-    totals->ordered += run->order.checks;
-    totals->violations += run->order.violations;
-    if (run->order.violations > 0 && !quiet) {
+    totals->ordered += run->order.order.checks;
+    totals->violations += run->order.order.violations;
+    if (run->order.order.violations > 0 && !quiet) {
         (void)printf("VIOLATION of the order of operations in %s, seed %" PRIu64 ": %s\n",
-                     run->workload->name, run->seed, run->order.first);
+                     run->workload->name, run->seed, run->order.order.first);
     }
 }
 

@@ -63,7 +63,7 @@ void crash_doing(struct crash_run *run) { run->in_flight = true; }
 
 void crash_done(struct crash_run *run)
 {
-    order_acknowledge(&run->order);
+    order_acknowledge(&run->order.order);
     record_state(run);
     run->in_flight = false;
     if (run->on_done != NULL) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The order monitor: a layer that watches a store being used by one thread and asserts what the
- * protocol promises about the order of its operations. It knows the layout of a store on disk and
- * nothing of the code that writes it.
+ * The order monitor watches the operations on a store and asserts what the protocol promises about
+ * their order. It knows the layout of a store on disk and nothing of the code that writes it. It
+ * begins with the machine, or the store, and ends with the first failure or kill: what that leaves
+ * behind has an order of its own.
  */
 #ifndef TX_SIM_ORDER_H
 #define TX_SIM_ORDER_H
@@ -25,11 +26,13 @@ enum order_rule {
     ORDER_FORCE_BEFORE_ACKNOWLEDGE = 1 << 5,
 };
 #define ORDER_ALL 0x3fu
+/* Of several threads or processes: one may append while another publishes what is durable. */
+#define ORDER_SHARED \
+    (ORDER_ALL & ~(unsigned)(ORDER_LOG_BEFORE_EFFECTS | ORDER_FORCE_BEFORE_ACKNOWLEDGE))
 #define ORDER_DIRTY_MAX 4096u
 #define ORDER_TEXT_SIZE 512u
 
-struct order_layer {
-    struct layer layer; /* first: &order->layer.io is the txio */
+struct order {
     const char *root;   /* absolute path of the tree; its store is root/.txkit */
     unsigned rules;     /* to be watched */
     struct order_dirty {
@@ -44,9 +47,20 @@ struct order_layer {
 };
 
 /* Keeps `root`. */
+void order_begin(struct order *order, const char *root, unsigned rules);
+void order_end(struct order *order);
+/* Of a layer that sees every operation of all processes, around each. */
+void order_before(struct order *order, const struct layer_call *call);
+void order_after(struct order *order, const struct layer_call *call);
+/* The user of the library was told that something is durable. */
+void order_acknowledge(struct order *order);
+
+/* The monitor as a layer of its own. */
+struct order_layer {
+    struct layer layer; /* first: &order->layer.io is the txio */
+    struct order order;
+};
 void order_init(struct order_layer *order, struct txio *below, const char *root, unsigned rules);
 void order_release(struct order_layer *order);
-/* The user of the library was told that something is durable. */
-void order_acknowledge(struct order_layer *order);
 
 #endif

@@ -14,7 +14,7 @@ static bool begins(const char *text, const char *with)
     return strncmp(text, with, strlen(with)) == 0;
 }
 
-static enum place place_of(const struct order_layer *order, const char *path)
+static enum place place_of(const struct order *order, const char *path)
 {
     size_t size = strlen(order->root);
     if (strncmp(path, order->root, size) != 0 || (path[size] != '/' && path[size] != '\0')) {
@@ -38,7 +38,7 @@ static enum place place_of(const struct order_layer *order, const char *path)
 
 /* --- What is not durable ---------------------------------------------------------------------- */
 
-static struct order_dirty *find(struct order_layer *order, const char *path)
+static struct order_dirty *find(struct order *order, const char *path)
 {
     for (unsigned i = 0; i < order->dirty_count; i++) {
         if (strcmp(order->dirty[i].path, path) == 0) {
@@ -48,7 +48,7 @@ static struct order_dirty *find(struct order_layer *order, const char *path)
     return NULL;
 }
 
-static struct order_dirty *note(struct order_layer *order, const char *path)
+static struct order_dirty *note(struct order *order, const char *path)
 {
     struct order_dirty *found = find(order, path);
     if (found == NULL && order->dirty_count < ORDER_DIRTY_MAX) {
@@ -58,14 +58,14 @@ static struct order_dirty *note(struct order_layer *order, const char *path)
     return found;
 }
 
-static void forget(struct order_layer *order, struct order_dirty *dirty)
+static void forget(struct order *order, struct order_dirty *dirty)
 {
     free(dirty->path);
     *dirty = order->dirty[--order->dirty_count];
 }
 
 /* What was below or at `from` is at `to` now. */
-static void moved(struct order_layer *order, const char *from, const char *to)
+static void moved(struct order *order, const char *from, const char *to)
 {
     for (unsigned i = 0; i < order->dirty_count; i++) {
         struct order_dirty *dirty = &order->dirty[i];
@@ -80,7 +80,7 @@ static void moved(struct order_layer *order, const char *from, const char *to)
     }
 }
 
-static void names_synced(struct order_layer *order, const char *dir)
+static void names_synced(struct order *order, const char *dir)
 {
     size_t size = strlen(dir);
     for (unsigned i = order->dirty_count; i-- > 0;) {
@@ -95,7 +95,7 @@ static void names_synced(struct order_layer *order, const char *dir)
     }
 }
 
-static const struct order_dirty *dirty_segment(const struct order_layer *order)
+static const struct order_dirty *dirty_segment(const struct order *order)
 {
     for (unsigned i = 0; i < order->dirty_count; i++) {
         if (order->dirty[i].data && place_of(order, order->dirty[i].path) == SEGMENT) {
@@ -107,7 +107,7 @@ static const struct order_dirty *dirty_segment(const struct order_layer *order)
 
 /* --- Rules ------------------------------------------------------------------------------------ */
 
-static void check(struct order_layer *order, enum order_rule rule, bool holds, const char *words,
+static void check(struct order *order, enum order_rule rule, bool holds, const char *words,
                   const char *where, const char *other)
 {
     if ((order->rules & rule) == 0) {
@@ -119,7 +119,7 @@ static void check(struct order_layer *order, enum order_rule rule, bool holds, c
     }
 }
 
-static void check_effect(struct order_layer *order, const struct layer_call *call)
+static void check_effect(struct order *order, const struct layer_call *call)
 {
     bool two = call->op == LAYER_rename || call->op == LAYER_link;
     const char *path = two ? call->where2 : call->where;
@@ -137,7 +137,7 @@ static void check_effect(struct order_layer *order, const struct layer_call *cal
     }
 }
 
-static void check_rename(struct order_layer *order, const struct layer_call *call)
+static void check_rename(struct order *order, const struct layer_call *call)
 {
     enum place from = place_of(order, call->where);
     enum place to = place_of(order, call->where2);
@@ -153,7 +153,7 @@ static void check_rename(struct order_layer *order, const struct layer_call *cal
     }
 }
 
-static void check_trim(struct order_layer *order, const struct layer_call *call)
+static void check_trim(struct order *order, const struct layer_call *call)
 {
     bool goes = call->op == LAYER_unlink || call->op == LAYER_rename;
     if (goes && place_of(order, call->where) == SEGMENT) {
@@ -165,9 +165,8 @@ static void check_trim(struct order_layer *order, const struct layer_call *call)
     }
 }
 
-static void before(struct layer *layer, struct layer_call *call)
+void order_before(struct order *order, const struct layer_call *call)
 {
-    struct order_layer *order = (struct order_layer *)layer;
     if (!layer_op_changes(call->op)) {
         return;
     }
@@ -185,7 +184,7 @@ static void before(struct layer *layer, struct layer_call *call)
 
 /* --- Following -------------------------------------------------------------------------------- */
 
-static void follow_names(struct order_layer *order, const struct layer_call *call)
+static void follow_names(struct order *order, const struct layer_call *call)
 {
     struct order_dirty *dirty = NULL;
     if (call->op == LAYER_rename) {
@@ -216,7 +215,7 @@ static void follow_names(struct order_layer *order, const struct layer_call *cal
     }
 }
 
-static void follow_syncs(struct order_layer *order, const struct layer_call *call)
+static void follow_syncs(struct order *order, const struct layer_call *call)
 {
     if (call->op == LAYER_syncfs) {
         while (order->dirty_count > 0) {
@@ -233,9 +232,8 @@ static void follow_syncs(struct order_layer *order, const struct layer_call *cal
     }
 }
 
-static void after(struct layer *layer, struct layer_call *call)
+void order_after(struct order *order, const struct layer_call *call)
 {
-    struct order_layer *order = (struct order_layer *)layer;
     if (call->result < 0 || !layer_op_changes(call->op)) {
         return;
     }
@@ -249,27 +247,50 @@ static void after(struct layer *layer, struct layer_call *call)
     follow_syncs(order, call);
 }
 
-void order_acknowledge(struct order_layer *order)
+void order_acknowledge(struct order *order)
 {
     const struct order_dirty *segment = dirty_segment(order);
     check(order, ORDER_FORCE_BEFORE_ACKNOWLEDGE, segment == NULL, "acknowledged before the force",
           segment != NULL ? segment->path : "", "");
 }
 
-void order_init(struct order_layer *order, struct txio *below, const char *root, unsigned rules)
+void order_begin(struct order *order, const char *root, unsigned rules)
 {
-    *order = (struct order_layer){.root = root, .rules = rules};
-    layer_init(&order->layer, below);
-    order->layer.before = before;
-    order->layer.after = after;
+    *order = (struct order){.root = root, .rules = rules};
     order->dirty = calloc(ORDER_DIRTY_MAX, sizeof *order->dirty);
 }
 
-void order_release(struct order_layer *order)
+void order_end(struct order *order)
 {
     while (order->dirty_count > 0) {
         forget(order, &order->dirty[order->dirty_count - 1]);
     }
     free(order->dirty);
+    order->dirty = NULL;
+}
+
+/* --- As a layer ------------------------------------------------------------------------------- */
+
+static void before(struct layer *layer, struct layer_call *call)
+{
+    order_before(&((struct order_layer *)(void *)layer)->order, call);
+}
+
+static void after(struct layer *layer, struct layer_call *call)
+{
+    order_after(&((struct order_layer *)(void *)layer)->order, call);
+}
+
+void order_init(struct order_layer *order, struct txio *below, const char *root, unsigned rules)
+{
+    layer_init(&order->layer, below);
+    order->layer.before = before;
+    order->layer.after = after;
+    order_begin(&order->order, root, rules);
+}
+
+void order_release(struct order_layer *order)
+{
+    order_end(&order->order);
     layer_release(&order->layer);
 }

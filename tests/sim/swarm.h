@@ -51,6 +51,7 @@
     X(LOOKS, "snapshots compared with the model")                                                  \
     X(CALLS, "calls of the seam")                                                                  \
     X(SWITCHES, "changes between threads")                                                         \
+    X(ORDERED, "orders of operations that were checked")                                           \
     X(LOST_TAIL, "commits lost to a damaged end of the log")
 
 enum swarm_counter {

@@ -111,6 +111,7 @@ void swarm_kill(struct swarm_process *process)
     swarm_say(swarm, "p%u is killed", process->number);
     swarm_count(swarm, SWARM_KILL);
     process->killed = true;
+    swarm->watched = false;
     process->store = NULL;
     sim_process_kill(process->below);
     sched_lock_given(&swarm->sched);
@@ -153,6 +154,9 @@ void swarm_switch_on(struct swarm *swarm, const struct sim_image *image)
     swarm->full = false;
     swarm->lied = false;
     swarm->hurt = false; /* what faults left on the disk must do no harm */
+    bool alone = swarm->plan.processes * swarm->plan.threads == 1;
+    order_begin(&swarm->order, SWARM_ROOT, alone ? ORDER_ALL : ORDER_SHARED);
+    swarm->watched = true;
     swarm_count(swarm, SWARM_BOOTS);
     swarm_say(swarm, "the machine is switched on");
 }
@@ -192,6 +196,11 @@ void swarm_switch_off(struct swarm *swarm)
         swarm_process_free(swarm->processes[i]);
     }
     swarm->process_count = 0;
+    swarm->result->counters[SWARM_ORDERED] += swarm->order.checks;
+    if (swarm->order.violations > 0 && !swarm->result->violation) {
+        swarm_note_wrong(swarm, "order: %s", swarm->order.first); /* in the last operation */
+    }
+    order_end(&swarm->order);
     sim_free(swarm->machine);
     swarm->machine = NULL;
 }

@@ -10,6 +10,7 @@
 
 #include "sim/fault.h"
 #include "sim/ledger.h"
+#include "sim/order.h"
 #include "sim/sched.h"
 #include "sim/sim_internal.h"
 #include "sim/swarm.h"
@@ -87,6 +88,8 @@ struct swarm {
     unsigned kills_left, cuts_left, spaces_left;
     uint64_t space_from, space_to; /* calls between which the disk is full; 0: never */
     bool full;
+    struct order order; /* of the operations, while `watched` */
+    bool watched;       /* nobody was hurt or killed since the machine was switched on */
     unsigned failed_opens;
     struct swarm_memory *host_memory;
 };

@@ -50,6 +50,15 @@ static void name_again(struct layer *layer, struct layer_call *call)
     }
 }
 
+/* Watch the order of operations as long as it is the library's own. */
+static void watch(struct swarm *swarm)
+{
+    swarm->watched = swarm->watched && !swarm->hurt;
+    if (swarm->order.violations > 0) {
+        swarm_wrong(swarm, "order: %s", swarm->order.first);
+    }
+}
+
 static void before(struct layer *layer, struct layer_call *call)
 {
     struct swarm_process *process = (struct swarm_process *)(void *)layer;
@@ -75,6 +84,10 @@ static void before(struct layer *layer, struct layer_call *call)
         ledger_write(&swarm->ledger, call->parts, call->count);
     }
     swarm_fault(process, call);
+    watch(swarm);
+    if (swarm->watched && !call->done) {
+        order_before(&swarm->order, call);
+    }
     if (call->op == LAYER_lock && call->blocks && call->flags != TXIO_UNLOCK && !call->done) {
         wait_lock(process, call);
     }
@@ -105,6 +118,9 @@ static void after(struct layer *layer, struct layer_call *call)
     }
     name_again(layer, call); /* a lock may have been waited for */
     process->fault_after(layer, call);
+    if (swarm->watched) {
+        order_after(&swarm->order, call);
+    }
     uint64_t segment;
     if (call->op == LAYER_pread && call->result > 0 && process->opening &&
         is_segment(call->where, &segment)) {

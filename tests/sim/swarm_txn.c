@@ -14,6 +14,9 @@ void swarm_promise(struct swarm *swarm, const struct ledger_txn *txn, unsigned k
     if (!ledger_promise(&swarm->ledger, txn, kind, text)) {
         swarm_wrong(swarm, "%s", text);
     }
+    if (swarm->watched) {
+        order_acknowledge(&swarm->order);
+    }
 }
 
 /* --- The end of a transaction ----------------------------------------------------------------- */

@@ -203,9 +203,9 @@ static void sync_path(struct txio *io, const char *path)
 
 static void end_watch(struct watched *watched, uint64_t violations, const char *words)
 {
-    cr_expect_eq(watched->order.violations, violations, "%s", watched->order.first);
-    cr_expect(words == NULL || strstr(watched->order.first, words) != NULL, "%s",
-              watched->order.first);
+    cr_expect_eq(watched->order.order.violations, violations, "%s", watched->order.order.first);
+    cr_expect(words == NULL || strstr(watched->order.order.first, words) != NULL, "%s",
+              watched->order.order.first);
     order_release(&watched->order);
     sim_free(watched->machine);
 }
@@ -225,10 +225,10 @@ Test(sim_order, commit_by_the_book_passes)
     watch(&w);
     int log = segment(w.io);
     cr_assert_eq(w.io->ops->datasync(w.io, log), 0);
-    order_acknowledge(&w.order);
+    order_acknowledge(&w.order.order);
     (void)create(w.io, "/r/.txkit/undo/0");
     cr_assert_eq(w.io->ops->rename(w.io, TXIO_CWD, "/r/.txkit/undo/0", TXIO_CWD, "/r/file", 0), 0);
-    cr_assert_gt(w.order.checks, 2);
+    cr_assert_gt(w.order.order.checks, 2);
     end_watch(&w, 0, NULL);
 }
 
@@ -257,7 +257,7 @@ Test(sim_order, acknowledgement_before_the_force_is_seen)
     struct watched w;
     watch(&w);
     (void)segment(w.io);
-    order_acknowledge(&w.order);
+    order_acknowledge(&w.order.order);
     end_watch(&w, 1, "acknowledged before");
 }
 
