@@ -18,6 +18,16 @@ struct find_job {
     struct tx_error *err;
 };
 
+static void found_at(struct txfs_found *found, const struct txfs *fs, int dir, const char *path,
+                     bool movable)
+{
+    found->found = true;
+    found->in_root = dir == fs->root_dir;
+    found->in_store = dir == fs->store_dir;
+    found->movable = movable;
+    (void)snprintf(found->path, sizeof(found->path), "%s", path); /* every caller's fits */
+}
+
 static enum tx_status try_at(struct find_job *job, int dir, const char *path, bool movable)
 {
     struct txfs *fs = job->model->fs;
@@ -35,13 +45,22 @@ static enum tx_status try_at(struct find_job *job, int dir, const char *path, bo
     }
     TX_TRY(txfs_judge(job->model, dir, path, &is, job->node, &verdict, job->err));
     if (verdict == TXFS_IS && !txfs_goal_displaces(job->model, job->goal, &is)) {
-        found->found = true;
-        found->in_root = dir == fs->root_dir;
-        found->in_store = dir == fs->store_dir;
-        found->movable = movable;
-        (void)snprintf(found->path, sizeof(found->path), "%s", path); /* every caller's fits */
+        found_at(found, fs, dir, path, movable);
     }
     return TX_OK;
+}
+
+/* This recovery has put it there: whatever its contents are until they are settled. */
+static enum tx_status try_home(struct find_job *job)
+{
+    struct txio_stat is;
+    int result;
+    TX_TRY(txfs_root_stat(&job->model->work, job->node->home, &is, &result, job->err));
+    if (result == 0 && is.ino == job->node->home_ino && !TX_MUTANT(105)) {
+        found_at(job->found, job->model->fs, job->model->fs->root_dir, job->node->home, false);
+        return TX_OK;
+    }
+    return try_at(job, job->model->fs->root_dir, job->node->home, false);
 }
 
 /* The slot of the goal itself, and those that earlier recoveries made. */
@@ -172,7 +191,7 @@ enum tx_status txfs_find(struct txfs_model *model, const struct txfs_goal *goal,
     const struct txfs_version *last = txfs_goal_last(goal);
     *found = (struct txfs_found){.found = false};
     if (node->home != NULL) {
-        TX_TRY(try_at(&job, model->fs->root_dir, node->home, false));
+        TX_TRY(try_home(&job));
     }
     if (last != NULL) {
         TX_TRY(try_own_slots(&job, &last->ref));

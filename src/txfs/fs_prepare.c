@@ -229,6 +229,17 @@ static enum tx_status vote_inode(struct ktm_vote *vote, const struct txfs_entry 
     return ktm_vote_write(vote, txfs_inode_key(entry->source.ino), entry->path, err);
 }
 
+/* Of a file with several names, what we met under this one may be changed under another. */
+static enum tx_status vote_met(struct ktm_vote *vote, const struct txfs_touch *touch,
+                               struct tx_error *err)
+{
+    const struct txfs_identity *met = &touch->identity;
+    if (!met->existed || !S_ISREG(met->mode) || met->nlink < 2 || TX_MUTANT(106)) {
+        return TX_OK;
+    }
+    return ktm_vote_read(vote, txfs_inode_key(met->ino), touch->path, err);
+}
+
 static enum tx_status vote_written(struct txfs_view *view, struct ktm_vote *vote,
                                    struct tx_error *err)
 {
@@ -241,9 +252,10 @@ static enum tx_status vote_written(struct txfs_view *view, struct ktm_vote *vote
     }
     bool any = tx_map_at_or_after(&view->touched, NULL, 0, &at);
     for (; any; any = tx_map_after(&view->touched, at.key, at.key_size, &at)) {
-        const char *real = ((const struct txfs_touch *)at.value)->path;
-        if (txfs_view_node(view, real) == NULL) {
-            TX_TRY(vote_path(&job, real, err));
+        const struct txfs_touch *touch = at.value;
+        TX_TRY(vote_met(vote, touch, err));
+        if (txfs_view_node(view, touch->path) == NULL) {
+            TX_TRY(vote_path(&job, touch->path, err));
         }
     }
     return TX_OK;

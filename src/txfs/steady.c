@@ -51,15 +51,20 @@ static enum tx_status open_for_sync(struct txfs *fs, int dir, const char *path, 
     return TX_OK;
 }
 
-static enum tx_status sync_path(struct txfs *fs, int dir, const char *path, struct tx_error *err)
+static enum tx_status sync_opened(struct txfs *fs, int fd, const char *path, struct tx_error *err)
 {
-    int fd;
-    TX_TRY(open_for_sync(fs, dir, path, &fd, err));
     enum tx_status status = fd >= 0 ? txio_sync(fs->io, fd, path, err) : TX_OK;
     /* Crash here: this one is durable, the mark is the old one; recovery finds it as it should be.
      */
     txfs_close_read(fs->io, fd);
     return status;
+}
+
+static enum tx_status sync_path(struct txfs *fs, int dir, const char *path, struct tx_error *err)
+{
+    int fd;
+    TX_TRY(open_for_sync(fs, dir, path, &fd, err));
+    return sync_opened(fs, fd, path, err);
 }
 
 /* An object, and the directory of its name. */
@@ -73,7 +78,13 @@ static enum tx_status sync_touched(struct txfs *fs, const char *path, struct tx_
     }
     memcpy(parent, path, size);
     parent[size] = '\0';
-    return sync_path(fs, fs->root_dir, parent, err);
+    int fd;
+    TX_TRY(open_for_sync(fs, fs->root_dir, parent, &fd, err));
+    if (fd < 0 && !TX_MUTANT(107)) {
+        /* It went, or moved, after this name had left it; the name must not come back there. */
+        return tx_error_set(err, TX_ENOTSUP, "a directory that went is synced with all else");
+    }
+    return sync_opened(fs, fd, parent, err);
 }
 
 struct own_names {

@@ -253,6 +253,26 @@ static void disk_names(struct swarm *swarm, int root, const struct model_state *
     }
 }
 
+/* Names of one object of the model are names of one inode, others are not. */
+static void disk_objects(struct swarm *swarm, int root, const struct model_state *state)
+{
+    struct txio *io = swarm->machine;
+    struct txio_stat stat[MODEL_FILES];
+    for (unsigned i = 0; i < MODEL_FILES; i++) {
+        stat[i].ino = 0;
+        if (state->files[i].id != 0) {
+            (void)io->ops->stat(io, root, model_file_path(i), &stat[i]); /* disk_node told */
+        }
+        for (unsigned k = 0; k < i; k++) {
+            bool one = state->files[i].id != 0 && state->files[i].id == state->files[k].id;
+            if (stat[i].ino != 0 && one != (stat[i].ino == stat[k].ino)) {
+                swarm_note_wrong(swarm, "in the tree \"%s\" and \"%s\" are %s", model_file_path(k),
+                                 model_file_path(i), one ? "two files" : "one file");
+            }
+        }
+    }
+}
+
 void swarm_look_disk(struct swarm *swarm, const struct model_state *state)
 {
     struct txio *io = swarm->machine;
@@ -270,5 +290,6 @@ void swarm_look_disk(struct swarm *swarm, const struct model_state *state)
             disk_node(swarm, root, model_file_path(i), &state->files[i], false);
         }
     }
+    disk_objects(swarm, root, state);
     (void)io->ops->close(io, root);
 }

@@ -23,7 +23,7 @@ static enum model_op_kind draw_kind(const struct swarm *swarm, uint64_t random)
     static const uint8_t files[] = {
         MODEL_PUT,   MODEL_PUT,    MODEL_PUT,  MODEL_WRITE,   MODEL_WRITE, MODEL_TRUNCATE,
         MODEL_UNLINK, MODEL_RENAME, MODEL_UNLINK, MODEL_SYMLINK, MODEL_CHMOD, MODEL_MKDIR,
-        MODEL_MKDIR, MODEL_RMDIR,  MODEL_REMOVE_TREE, MODEL_RENAME_DIR};
+        MODEL_MKDIR, MODEL_RMDIR,  MODEL_REMOVE_TREE, MODEL_RENAME_DIR, MODEL_LINK};
     static const uint8_t registry[] = {MODEL_CREATE_KEY, MODEL_CREATE_KEY, MODEL_SET,
                                        MODEL_SET,        MODEL_SET,        MODEL_UNSET,
                                        MODEL_DELETE_KEY, MODEL_RENAME_KEY};

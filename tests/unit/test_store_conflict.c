@@ -66,23 +66,40 @@ static void write_in_place(struct ktm_txn *txn, const char *path)
     must(txfs_close(file, &fixture_err));
 }
 
-/* The second votes on what the first has only appended, so that only the keys can tell. */
-Test(store_conflict, two_names_of_one_file_are_one_object)
+static void begin_with_two_names(void)
 {
     struct ktm_txn *link = NULL;
-    struct ktm_id id;
     ktm_rollback(first);
     ktm_rollback(second);
     must(txstore_begin(store, NULL, &link, &fixture_err));
     must(txfs_link(link, "d/f", "other", &fixture_err));
     must(ktm_commit(link, NULL, &fixture_err));
     begin_both();
-    write_in_place(first, "d/f");
-    write_in_place(second, "other");
-    id = ktm_txn_id(first);
+}
+
+/* The second votes on what the first has only appended, so that only the keys can tell. */
+static void expect_keys_tell(void)
+{
+    struct ktm_id id = ktm_txn_id(first);
     must(ktm_prepare(first, &fixture_err)); /* nothing of it is in the tree yet */
     cr_expect_eq(ktm_commit(second, NULL, &fixture_err), TX_ECONFLICT, "%s", fixture_err.text);
     must(ktm_commit_prepared(txstore_ktm(store), &id, NULL, &fixture_err));
+}
+
+Test(store_conflict, two_names_of_one_file_are_one_object)
+{
+    begin_with_two_names();
+    write_in_place(first, "d/f");
+    write_in_place(second, "other");
+    expect_keys_tell();
+}
+
+Test(store_conflict, what_is_replaced_under_one_name_may_change_under_another)
+{
+    begin_with_two_names();
+    write_in_place(first, "d/f");
+    put(second, "other", "new");
+    expect_keys_tell();
 }
 
 static void write_behind_the_back(const char *name, const char *text)

@@ -219,3 +219,26 @@ Test(txfs_second_cut, a_payload_in_its_place_counts_though_nothing_says_so)
     cr_assert_eq(pub_stat(f, "big").st_ino, ino);
     cr_assert_eq(f->foreign_count, 0);
 }
+
+/* The file is built as its commit made it, and gets its later changes when all names stand: until
+ * then it is not what the link found. */
+Test(txfs_second_cut, a_further_name_is_of_the_file_that_was_built_anew)
+{
+    PUBLISH_FIXTURE(f, 8);
+    struct ktm_txn *txn = pub_begin(f);
+    pub_put(f, txn, "x", "text");
+    pub_commit(f, txn);
+    txn = pub_begin(f);
+    pub_write(f, txn, "x", 4, " and more");
+    pub_commit(f, txn);
+    txn = pub_begin(f);
+    must(txfs_link(txn, "x", "y", &f->err));
+    pub_commit(f, txn);
+    pub_die(f);
+    cr_assert_eq(unlinkat(f->root, "x", 0), 0); /* the power took both names */
+    cr_assert_eq(unlinkat(f->root, "y", 0), 0);
+    pub_open(f);
+    cr_assert_str_eq(pub_text(f, "y"), "text and more");
+    cr_assert_eq(pub_stat(f, "x").st_ino, pub_stat(f, "y").st_ino);
+    cr_assert_eq(f->foreign_count, 0);
+}

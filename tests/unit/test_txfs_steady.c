@@ -125,6 +125,24 @@ Test(txfs_steady, a_symlink_needs_a_sync_of_everything)
     cr_assert_eq(seen.syncfs, 1);
 }
 
+/* In its slot it must not get back, by a power cut, the name that left it before. */
+Test(txfs_steady, a_directory_that_went_after_a_file_left_it_needs_a_sync_of_everything)
+{
+    PUBLISH_FIXTURE(f, 8);
+    uint8_t token[KTM_TOKEN_SIZE];
+    make_dir(f->root, "dir");
+    pub_foreign(f, "dir/x", "text");
+    settle(f, LSN);
+    struct ktm_txn *txn = pub_begin(f);
+    must(txfs_rename(txn, "dir/x", "x", TXIO_NOREPLACE, &f->err));
+    must(txfs_rmdir(txn, "dir", &f->err));
+    struct ktm_commit_info info = pub_commit_of(txn, LSN);
+    must(txfs_redo(f->fs, &info, KTM_REDO_LIVE, token, &f->err));
+    ktm_rollback(txn);
+    must(txfs_steady(f->fs, LSN + 4096, no_token, &f->err));
+    cr_assert_eq(seen.syncfs, 1);
+}
+
 /* Whoever wrote it may have been killed before the directory was synced. (That nothing is new, the
  * manager knows better: ktm_checkpoint.) */
 Test(txfs_steady, a_mark_that_is_there_is_written_again)
