@@ -92,6 +92,20 @@ static enum tx_status try_displaced(struct find_job *job)
     return TX_OK;
 }
 
+/* Under its staged name a payload was durable before its commit: if it is not what it was, that is
+ * damage, and not the work of a stranger who took it from its place. */
+static enum tx_status refuse_damaged(const struct find_job *job, const char *staged)
+{
+    struct txfs *fs = job->model->fs;
+    struct txio_stat is;
+    if (job->found->found || txfs_cnode_has_extents(job->node) || TX_MUTANT(108) ||
+        fs->io->ops->stat(fs->io, fs->store_dir, staged, &is) < 0) {
+        return TX_OK;
+    }
+    return tx_error_set(job->err, TX_ECORRUPT, "the staged payload of \"%.200s\" is damaged (%s)",
+                        job->goal->path, staged);
+}
+
 static enum tx_status try_created(struct find_job *job)
 {
     const struct txfs_ref *creator = &job->node->creator;
@@ -104,6 +118,7 @@ static enum tx_status try_created(struct find_job *job)
     if (creator->step->entry.staged != 0) {
         txfs_staged_path(&creator->commit->info.id, creator->step->entry.staged, path);
         TX_TRY(try_at(job, job->model->fs->store_dir, path, true));
+        return refuse_damaged(job, path);
     }
     return TX_OK;
 }

@@ -32,8 +32,8 @@ static const struct kind {
     {SWARM_NO_LOCK, LAYER_BIT(lock), FAULT_ERRNO, ENOLCK},
 };
 
-/* Where a wrong byte must be found. A damaged `changes` below undo/ or tx/ counts as one that was
- * never finished, which is right after a cut and wrong after a damaged read: see README.md. */
+/* Where a wrong byte must be found. A damaged `changes` below undo/ counts as one that was never
+ * finished, which is right after a cut and wrong after a damaged read: see README.md. */
 static bool is_sealed(const char *path)
 {
     static const char *const parts[] = {"/log/", "/control", "/reg/image"};
@@ -51,7 +51,7 @@ static bool is_log(const char *path)
            strstr(path, "/" TXSTORE_NAME "/control") != NULL;
 }
 
-static bool fits(const struct kind *kind, const struct layer_call *call)
+static bool fits(const struct kind *kind, const struct layer_call *call, bool opening)
 {
     if ((kind->ops >> call->op & 1) == 0) {
         return false;
@@ -62,7 +62,9 @@ static bool fits(const struct kind *kind, const struct layer_call *call)
     if (kind->counter == SWARM_SYNC_REVERTS) {
         return is_log(call->where);
     }
-    return (kind->counter != SWARM_FLIP && kind->counter != SWARM_STALE) || is_sealed(call->where);
+    /* What a transaction reads back of its own contents, as of the tree, nobody checks. */
+    return (kind->counter != SWARM_FLIP && kind->counter != SWARM_STALE) ||
+           is_sealed(call->where) || (opening && strstr(call->where, "/tx/") != NULL);
 }
 
 static void remember(struct swarm_process *process, const struct kind *kind,
@@ -92,7 +94,7 @@ void swarm_fault(struct swarm_process *process, struct layer_call *call)
         uint32_t rate = swarm->plan.rates[kind->counter];
         /* A sync that shows the old again tells what an earlier one lied about, as a cut would. */
         bool tells = kind->counter == SWARM_SYNC_REVERTS && swarm->lied;
-        if (rate == 0 || !fits(kind, call) || tells ||
+        if (rate == 0 || !fits(kind, call, process->opening) || tells ||
             (sim_random(&swarm->fault_random) >> 20) % (1u << 20) >= rate) {
             continue;
         }

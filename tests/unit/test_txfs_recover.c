@@ -334,6 +334,34 @@ Test(txfs_recover, a_staged_payload_that_is_nowhere_is_said_to_be_gone)
     ktm_rollback(txn);
 }
 
+/* Though names may have changed already, so that a stranger could have removed it from its place. */
+Test(txfs_recover, a_staged_payload_that_is_damaged_is_said_to_be)
+{
+    PUBLISH_FIXTURE(f, 8);
+    struct ktm_txn *txn = pub_begin(f);
+    pub_put_bytes(f, txn, "big", 9000, 1);
+    struct ktm_commit_info info = pub_commit_of(txn, 0x100000);
+    TX_AUTO(txfs_unsteady) commit = {.entries = TX_BUF_INIT};
+    must(txfs_unsteady_load(&info, &commit, &f->err));
+    char path[TXFS_STAGED_PATH_SIZE];
+    txfs_staged_path(&info.id, 1, path);
+    int fd = openat(f->store, path, O_RDWR | O_CLOEXEC);
+    char byte;
+    cr_assert_eq(pread(fd, &byte, 1, 5000), 1);
+    byte ^= 4;
+    cr_assert_eq(pwrite(fd, &byte, 1, 5000), 1);
+    for (unsigned i = 0; i < 2; i++) { /* the second time `changes` is there */
+        cr_assert_eq(txfs_converge(f->fs, &commit, 1, &f->err), TX_ECORRUPT);
+        cr_assert_not_null(strstr(f->err.text, "big\" is damaged"), "%s", f->err.text);
+    }
+    byte ^= 4;
+    cr_assert_eq(pwrite(fd, &byte, 1, 5000), 1);
+    cr_assert_eq(close(fd), 0);
+    must(txfs_converge(f->fs, &commit, 1, &f->err));
+    cr_assert_eq(pub_stat(f, "big").st_size, 9000);
+    ktm_rollback(txn);
+}
+
 Test(txfs_recover, old_versions_nobody_vouches_for_are_marked_as_lost)
 {
     PUBLISH_FIXTURE(f, 8);
