@@ -3,7 +3,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/mutant.h"
 #include "txfs/publish_internal.h"
+
+#define SOURCE_MEMORY_MAX (4u * 1024u * 1024u)
 
 bool txfs_is_no_path(int result)
 {
@@ -14,7 +17,7 @@ enum tx_status txfs_source_open(struct txfs_source *source, struct txfs *fs,
                                 const struct ktm_id *id, const struct txfs_entry *entry,
                                 struct tx_error *err)
 {
-    *source = (struct txfs_source){fs, NULL, entry->payload_size, -1};
+    *source = (struct txfs_source){fs, NULL, entry->payload_size, -1, TX_BUF_INIT};
     if (entry->staged == 0) {
         static const uint8_t nothing[1] = {0};
         source->content = entry->content_size > 0 ? entry->content : nothing;
@@ -23,6 +26,34 @@ enum tx_status txfs_source_open(struct txfs_source *source, struct txfs *fs,
     char path[TXFS_STAGED_PATH_SIZE];
     txfs_staged_path(id, entry->staged, path);
     return txio_open(fs->io, fs->store_dir, path, TXIO_READ, 0, &source->fd, err);
+}
+
+static enum tx_status source_hash(struct txfs_source *source, struct tx_hash128 *hash,
+                                  struct tx_error *err)
+{
+    uint8_t *bytes;
+    if (source->size > SOURCE_MEMORY_MAX) {
+        return txfs_hash_fd(source->fs, source->fd, source->size, hash, err);
+    }
+    TX_TRY(tx_buf_extend(&source->checked, (size_t)source->size, &bytes, err));
+    TX_TRY(txio_read_full(source->fs->io, source->fd, bytes, (size_t)source->size, 0, err));
+    *hash = tx_hash128_of(bytes, (size_t)source->size);
+    source->content = bytes;
+    return TX_OK;
+}
+
+enum tx_status txfs_source_check(struct txfs_source *source, const struct txfs_entry *entry,
+                                 struct tx_error *err)
+{
+    struct tx_hash128 hash;
+    if (source->content != NULL || TX_MUTANT(109)) {
+        return TX_OK; /* the log's record has a seal */
+    }
+    TX_TRY(source_hash(source, &hash, err));
+    return memcmp(&hash, &entry->hash, sizeof(hash)) == 0
+               ? TX_OK
+               : tx_error_set(err, TX_ECORRUPT, "the staged payload of \"%.200s\" is damaged",
+                              entry->path);
 }
 
 enum tx_status txfs_source_read(const struct txfs_source *source, void *data, size_t size,
@@ -41,6 +72,7 @@ enum tx_status txfs_source_read(const struct txfs_source *source, void *data, si
 void txfs_source_auto(struct txfs_source *source)
 {
     txfs_close_read(source->fs->io, source->fd);
+    tx_buf_release(&source->checked);
 }
 
 static enum tx_status write_extent(const struct txfs_source *source, int fd,

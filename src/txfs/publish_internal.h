@@ -107,11 +107,16 @@ struct txfs_source {
     const uint8_t *content; /* NULL: in the file */
     uint64_t size;
     int fd; /* -1: none */
+    struct tx_buf checked; /* the payload of a file, when it was read to be checked */
 };
 /* Open the payload of an entry of transaction `id`, its extents included. */
 enum tx_status txfs_source_open(struct txfs_source *source, struct txfs *fs,
                                 const struct ktm_id *id, const struct txfs_entry *entry,
                                 struct tx_error *err) TX_CHECKED;
+/* For recovery: is a staged payload what it was when it was hashed? A small one is then read from
+ * memory, so that what was checked is what is used. Errors: TX_ECORRUPT. */
+enum tx_status txfs_source_check(struct txfs_source *source, const struct txfs_entry *entry,
+                                 struct tx_error *err) TX_CHECKED;
 enum tx_status txfs_source_read(const struct txfs_source *source, void *data, size_t size,
                                 uint64_t position, struct tx_error *err) TX_CHECKED;
 void txfs_source_auto(struct txfs_source *source);

@@ -334,7 +334,7 @@ Test(txfs_recover, a_staged_payload_that_is_nowhere_is_said_to_be_gone)
     ktm_rollback(txn);
 }
 
-/* Though names may have changed already, so that a stranger could have removed it from its place. */
+/* Though names may have changed already, and a stranger could have removed it from its place. */
 Test(txfs_recover, a_staged_payload_that_is_damaged_is_said_to_be)
 {
     PUBLISH_FIXTURE(f, 8);
@@ -359,6 +359,35 @@ Test(txfs_recover, a_staged_payload_that_is_damaged_is_said_to_be)
     cr_assert_eq(close(fd), 0);
     must(txfs_converge(f->fs, &commit, 1, &f->err));
     cr_assert_eq(pub_stat(f, "big").st_size, 9000);
+    ktm_rollback(txn);
+}
+
+/* Of a change in place too, before anything of it gets into the file. */
+Test(txfs_recover, staged_changes_that_are_damaged_change_nothing)
+{
+    PUBLISH_FIXTURE(f, 8);
+    pub_foreign(f, "big", "old");
+    struct ktm_txn *txn = pub_begin(f);
+    struct txfs_file *file = NULL;
+    static char text[9000];
+    memset(text, 'n', sizeof text);
+    must(txfs_open(txn, "big", TXFS_WRITE, 0, &file, &f->err));
+    must(txfs_pwrite(file, text, sizeof text, 1, &f->err));
+    must(txfs_close(file, &f->err));
+    struct ktm_commit_info info = pub_commit_of(txn, 0x100000);
+    TX_AUTO(txfs_unsteady) commit = {.entries = TX_BUF_INIT};
+    must(txfs_unsteady_load(&info, &commit, &f->err));
+    char path[TXFS_STAGED_PATH_SIZE];
+    txfs_staged_path(&info.id, 1, path);
+    int fd = openat(f->store, path, O_RDWR | O_CLOEXEC);
+    cr_assert_eq(pwrite(fd, "m", 1, 5000), 1);
+    cr_assert_eq(txfs_converge(f->fs, &commit, 1, &f->err), TX_ECORRUPT);
+    cr_assert_not_null(strstr(f->err.text, "big\" is damaged"), "%s", f->err.text);
+    cr_assert_str_eq(pub_text(f, "big"), "old");
+    cr_assert_eq(pwrite(fd, "n", 1, 5000), 1);
+    cr_assert_eq(close(fd), 0);
+    must(txfs_converge(f->fs, &commit, 1, &f->err));
+    cr_assert_eq(pub_stat(f, "big").st_size, 9001);
     ktm_rollback(txn);
 }
 
