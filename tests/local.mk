@@ -285,6 +285,8 @@ endif
 unit_tests += tests/unit/unit_fs
 tests_unit_unit_fs_SOURCES = \
 	tests/unit/failing_alloc.h \
+	tests/unit/fs_changes.c \
+	tests/unit/fs_changes.h \
 	tests/unit/fs_describe.c \
 	tests/unit/fs_fixture.c \
 	tests/unit/fs_fixture.h \
@@ -296,6 +298,7 @@ tests_unit_unit_fs_SOURCES = \
 	tests/unit/test_txfs_commit.c \
 	tests/unit/test_txfs_dir.c \
 	tests/unit/test_txfs_entry.c \
+	tests/unit/test_txfs_errors.c \
 	tests/unit/test_txfs_file.c \
 	tests/unit/test_txfs_file_registry.c \
 	tests/unit/test_txfs_link.c \
@@ -307,7 +310,7 @@ tests_unit_unit_fs_SOURCES = \
 	tests/unit/test_txfs_validate.c \
 	tests/unit/test_txfs_view.c
 tests_unit_unit_fs_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
-tests_unit_unit_fs_LDADD = $(UNIT_FS_LIBS) $(CRITERION_LIBS)
+tests_unit_unit_fs_LDADD = libtx_sim.la $(UNIT_FS_LIBS) $(CRITERION_LIBS)
 
 unit_tests += tests/unit/unit_publish
 tests_unit_unit_publish_SOURCES = \
