@@ -298,6 +298,7 @@ tests_unit_unit_fs_SOURCES = \
 	tests/unit/test_txfs_commit.c \
 	tests/unit/test_txfs_dir.c \
 	tests/unit/test_txfs_entry.c \
+	tests/unit/test_txfs_entry_parts.c \
 	tests/unit/test_txfs_errors.c \
 	tests/unit/test_txfs_file.c \
 	tests/unit/test_txfs_file_registry.c \
