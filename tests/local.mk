@@ -308,6 +308,7 @@ tests_unit_unit_fs_SOURCES = \
 	tests/unit/test_txfs_owner.c \
 	tests/unit/test_txfs_path.c \
 	tests/unit/test_txfs_prepare.c \
+	tests/unit/test_txfs_races.c \
 	tests/unit/test_txfs_rename.c \
 	tests/unit/test_txfs_validate.c \
 	tests/unit/test_txfs_view.c

@@ -14,6 +14,7 @@ void fs_changes_plant(int root)
     cr_assert_eq(linkat(root, "d/a", root, "twin", 0), 0);
     make_file(root, "d/b", "b");
     make_file(root, "d/e/f", "f");
+    make_file(root, "other", "other");
     make_file(root, "single", BIG);
     cr_assert_eq(symlinkat("d/e", root, "l"), 0);
     int fd = openat(root, "single", O_RDONLY | O_CLOEXEC);
@@ -120,12 +121,25 @@ static enum tx_status write_about(struct ktm_txn *txn, struct tx_error *err)
     status = status == TX_OK ? txfs_pwrite(file, "ab", 2, 2, err) : status;
     status = status == TX_OK ? txfs_ftruncate(file, 6, err) : status;
     status = status == TX_OK ? txfs_ftruncate(file, 20, err) : status;
-    status = status == TX_OK ? txfs_pread(file, data, sizeof data, 3, &size, err) : status;
+    status = status == TX_OK ? txfs_pread(file, data, sizeof data, 10, &size, err) : status;
     status = status == TX_OK ? txfs_pwrite(file, BIG, BIG_SIZE, 4, err) : status;
     status = status == TX_OK ? txfs_pwrite(file, "ab", 2, 1, err) : status;
     status = status == TX_OK ? txfs_ftruncate(file, 30, err) : status;
     status = status == TX_OK ? txfs_ftruncate(file, 40, err) : status;
-    status = status == TX_OK ? txfs_pread(file, data, sizeof data, 3, &size, err) : status;
+    status = status == TX_OK ? txfs_pread(file, data, sizeof data, 35, &size, err) : status;
+    if (status != TX_OK) {
+        txfs_abandon(file);
+        return status;
+    }
+    return txfs_close(file, err);
+}
+
+/* Nothing but a hole, small enough to travel inline. */
+static enum tx_status create_hole(struct ktm_txn *txn, struct tx_error *err)
+{
+    struct txfs_file *file;
+    TX_TRY(txfs_open(txn, "d/hole", TXFS_CREATE, 0644, &file, err));
+    enum tx_status status = txfs_ftruncate(file, 8, err);
     if (status != TX_OK) {
         txfs_abandon(file);
         return status;
@@ -172,12 +186,17 @@ static enum tx_status cut_own(struct ktm_txn *txn, struct tx_error *err)
     return txfs_truncate(txn, "d/e/new", 4, err);
 }
 
+static enum tx_status savepoint(struct ktm_txn *txn, struct tx_error *err)
+{
+    return ktm_savepoint(txn, "s", err);
+}
+
 /* Two handles of one file, both written through. */
 static enum tx_status hold_two(struct ktm_txn *txn, struct tx_error *err)
 {
     TX_TRY(hold(txn, 0, "d/a", TXFS_WRITE, err));
     TX_TRY(hold(txn, 1, "d/a", TXFS_WRITE, err));
-    TX_TRY(txfs_pwrite(held[0], "one", 3, 0, err));
+    TX_TRY(txfs_pwrite(held[0], BIG, BIG_SIZE, 7, err));
     TX_TRY(txfs_pwrite(held[1], BIG, BIG_SIZE, 5, err));
     return txfs_ftruncate(held[1], 30, err);
 }
@@ -186,7 +205,7 @@ static enum tx_status hold_two_cut(struct ktm_txn *txn, struct tx_error *err)
 {
     TX_TRY(hold(txn, 0, "d/a", TXFS_WRITE, err));
     TX_TRY(hold(txn, 1, "d/a", TXFS_WRITE, err));
-    TX_TRY(txfs_pwrite(held[1], "longer!", 7, 9, err));
+    TX_TRY(txfs_pwrite(held[1], "longer!", 7, 1, err));
     return txfs_ftruncate(held[0], 3, err);
 }
 
@@ -197,12 +216,36 @@ static enum tx_status hold_new(struct ktm_txn *txn, struct tx_error *err)
     TX_TRY(hold(txn, 1, "single", TXFS_WRITE, err));
     TX_TRY(txfs_pwrite(held[0], BIG, BIG_SIZE, 0, err));
     TX_TRY(txfs_ftruncate(held[0], 100, err));
-    return txfs_pwrite(held[1], "AB", 2, 2, err);
+    TX_TRY(txfs_pwrite(held[1], "AB", 2, 2, err));
+    return make_directory(txn, err); /* its directory has to be found again */
 }
 
-static enum tx_status savepoint(struct ktm_txn *txn, struct tx_error *err)
+/* Nothing was written through the handle, and the view has changed since it was opened. */
+static enum tx_status hold_and_change(struct ktm_txn *txn, struct tx_error *err)
 {
-    return ktm_savepoint(txn, "s", err);
+    TX_TRY(update_big(txn, err));
+    TX_TRY(hold(txn, 0, "d/a", TXFS_WRITE, err));
+    return make_directory(txn, err);
+}
+
+static enum tx_status read_on(struct ktm_txn *txn, struct tx_error *err)
+{
+    char data[64];
+    size_t size;
+    (void)txn;
+    return txfs_pread(held[0], data, sizeof data, 0, &size, err);
+}
+
+static enum tx_status write_on(struct ktm_txn *txn, struct tx_error *err)
+{
+    (void)txn;
+    return txfs_write(held[0], "AB", 2, err);
+}
+
+static enum tx_status cut_on(struct ktm_txn *txn, struct tx_error *err)
+{
+    (void)txn;
+    return txfs_ftruncate(held[0], 9, err);
 }
 
 /* --- Attributes --- */
@@ -299,6 +342,7 @@ static enum tx_status move_then_update(struct ktm_txn *txn, struct tx_error *err
 
 static enum tx_status change_what_is_read(struct ktm_txn *txn, struct tx_error *err)
 {
+    TX_TRY(update_big(txn, err));
     TX_TRY(update_and_name(txn, err));
     TX_TRY(make_link(txn, err));
     TX_TRY(put_text(txn, "d/e/f", BIG, err));
@@ -316,10 +360,10 @@ static enum tx_status busy(struct ktm_txn *txn, struct tx_error *err)
     TX_TRY(update_and_name(txn, err));
     TX_TRY(txfs_link(txn, "d/b", "outside", err));
     TX_TRY(txfs_link(txn, "single", "d/inside", err));
+    TX_TRY(txfs_link(txn, "other", "elsewhere", err));
     TX_TRY(put_small(txn, err));
     TX_TRY(empty_directory(txn, err));
-    TX_TRY(set_directory_attributes(txn, err));
-    return put_over(txn, err);
+    return set_directory_attributes(txn, err);
 }
 
 static enum tx_status busy_twice(struct ktm_txn *txn, struct tx_error *err)
@@ -328,6 +372,7 @@ static enum tx_status busy_twice(struct ktm_txn *txn, struct tx_error *err)
     TX_TRY(txfs_mkdir_parents(txn, "n/o", 0755, err));
     TX_TRY(put_text(txn, "n/o/p", BIG, err));
     TX_TRY(txfs_link(txn, "n/o/p", "q", err));
+    TX_TRY(txfs_link(txn, "d/b", "n/inside", err));
     return txfs_link(txn, "n/o/p", "d/r", err);
 }
 
@@ -342,7 +387,8 @@ static enum tx_status save_then_change(struct ktm_txn *txn, struct tx_error *err
 {
     TX_TRY(update_and_name(txn, err));
     TX_TRY(savepoint(txn, err));
-    return busy_twice(txn, err) == TX_EEXIST ? put_big(txn, err) : TX_OK;
+    TX_TRY(put_big(txn, err));
+    return move_directory(txn, err);
 }
 
 enum tx_status fs_changes_look(struct ktm_txn *txn, struct tx_error *err)
@@ -393,6 +439,7 @@ const struct fs_change fs_changes[] = {
     {"put over a file with names", busy, put_over, false},
     {"put again", put_big, put_small, false},
     {"create by a handle", NULL, create_by_handle, false},
+    {"create a hole", NULL, create_hole, false},
     {"write here and there", NULL, write_about, false},
     {"update a few bytes", NULL, update_small, false},
     {"update many bytes", NULL, update_big, false},
@@ -407,6 +454,9 @@ const struct fs_change fs_changes[] = {
     {"save what two handles wrote", hold_two, savepoint, true},
     {"save what one wrote and one cut", hold_two_cut, savepoint, true},
     {"save a new file and an update", hold_new, savepoint, true},
+    {"read on after a change", hold_and_change, read_on, false},
+    {"write on after a change", hold_and_change, write_on, false},
+    {"cut after a change", hold_and_change, cut_on, false},
     {"set attributes", NULL, set_attributes, false},
     {"set attributes of an updated file", update_and_name, set_attributes, false},
     {"set attributes of a directory", NULL, set_directory_attributes, false},
