@@ -310,6 +310,7 @@ tests_unit_unit_fs_SOURCES = \
 	tests/unit/test_txfs_prepare.c \
 	tests/unit/test_txfs_races.c \
 	tests/unit/test_txfs_rename.c \
+	tests/unit/test_txfs_seldom.c \
 	tests/unit/test_txfs_validate.c \
 	tests/unit/test_txfs_view.c
 tests_unit_unit_fs_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)

@@ -168,3 +168,129 @@ Test(txfs_errors, no_memory_at_any_allocation_loses_nothing)
 {
     fail_each(MEMORY_FAILS);
 }
+
+/* --- The vote --- */
+
+static enum tx_status only_grow(struct ktm_txn *txn, struct tx_error *err)
+{
+    return txfs_truncate(txn, "twin", UINT64_C(2) << 30, err); /* nothing is staged before */
+}
+
+/* Fail the n-th of the vote on `work`. Returns whether there was an n-th. */
+static bool try_vote(fs_change_fn *work, enum failing what, uint64_t n)
+{
+    struct ktm_txn *txn = fs_begin_with(&f, KTM_SERIALIZABLE, NULL);
+    struct ktm_id id = ktm_txn_id(txn);
+    must(work(txn, &f.err));
+    must(ktm_savepoint(txn, "s", &f.err)); /* nothing is left to flush */
+    failing_alloc_begin(SIZE_MAX);
+    fail_begin(what, n);
+    enum tx_status status = ktm_prepare(txn, &f.err);
+    bool failed = fail_end(what);
+    (void)failing_alloc_end();
+    enum tx_status expected = what == MEMORY_FAILS ? TX_ENOMEM : TX_EIO;
+    cr_assert(status == TX_OK || (failed && status == expected), "failure %u: %s: %s", (unsigned)n,
+              tx_status_name(status), f.err.text);
+    if (status == TX_OK) {
+        must(ktm_rollback_prepared(f.tm, &id, &f.err));
+    } else {
+        refused(TX_ENOTFOUND, ktm_rollback_prepared(f.tm, &id, &f.err));
+    }
+    return failed;
+}
+
+static void fail_each_vote(enum failing what)
+{
+    static fs_change_fn *const works[] = {fs_changes_all, only_grow};
+    struct stat stat;
+    for (size_t i = 0; i < sizeof works / sizeof *works; i++) {
+        uint64_t n = 1;
+        while (try_vote(works[i], what, n)) {
+            n++;
+        }
+        cr_assert_gt(n, 1u);
+        cr_assert_eq(fstatat(f.root, "twin", &stat, 0), 0);
+        cr_assert_eq(stat.st_size, 10);
+        cr_assert(file_is(f.root, "d/e/f", "f"));
+    }
+}
+
+Test(txfs_errors, an_io_error_at_any_call_of_the_vote_aborts)
+{
+    fail_each_vote(SYSTEM_FAILS);
+}
+
+Test(txfs_errors, no_memory_at_any_allocation_of_the_vote_aborts)
+{
+    fail_each_vote(MEMORY_FAILS);
+}
+
+/* --- The past --- */
+
+/* Every commit writes in place, moves, removes and makes again what the older transaction reads. */
+static void commit_over(unsigned round)
+{
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txfs_file *file;
+    char text[32];
+    (void)snprintf(text, sizeof text, "%010u", round);
+    must(txfs_open(txn, "d/a", TXFS_WRITE, 0, &file, &f.err));
+    must(txfs_pwrite(file, text, 10, 0, &f.err));
+    must(txfs_close(file, &f.err));
+    must(txfs_put(txn, "single", text, 10, NULL, &f.err));
+    must(txfs_set_xattr(txn, "single", "user.x", text, 10, &f.err));
+    must(txfs_unlink(txn, "l", &f.err));
+    must(txfs_symlink(txn, "d/e", "l", &f.err));
+    must(txfs_rename(txn, "d/b", "d/c", 0, &f.err));
+    must(txfs_put(txn, "d/b", text, 10, NULL, &f.err));
+    must(txfs_unlink(txn, "d/c", &f.err));
+    must(ktm_commit(txn, NULL, &f.err));
+}
+
+static bool try_past(enum failing what, uint64_t n)
+{
+    const struct fs_change look = {.name = "look at the past"};
+    TX_AUTO(tx_buf) before = TX_BUF_INIT;
+    TX_AUTO(tx_buf) seen = TX_BUF_INIT;
+    struct ktm_txn *other = fs_begin(&f);
+    describe(other, look.name, &before);
+    ktm_rollback(other);
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txio_stat stat;
+    must(txfs_stat(txn, "d", &stat, &f.err)); /* the view is there */
+    commit_over((unsigned)n);
+    int descriptors = open_descriptors();
+    failing_alloc_begin(SIZE_MAX);
+    fail_begin(what, n);
+    enum tx_status status = fs_changes_look(txn, &f.err);
+    bool failed = fail_end(what);
+    (void)failing_alloc_end();
+    enum tx_status expected = what == MEMORY_FAILS ? TX_ENOMEM : TX_EIO;
+    cr_assert(status == TX_OK || (failed && status == expected), "failure %u: %s: %s", (unsigned)n,
+              tx_status_name(status), f.err.text);
+    cr_assert_leq(open_descriptors(), descriptors + 2); /* directories that are kept open */
+    describe(txn, look.name, &seen);
+    const struct fs_change *change = &look;
+    SAME(&seen, &before);
+    ktm_rollback(txn);
+    return failed;
+}
+
+static void fail_each_look_at_the_past(enum failing what)
+{
+    uint64_t n = 1;
+    while (try_past(what, n)) {
+        n++;
+    }
+    cr_assert_gt(n, 1u);
+}
+
+Test(txfs_errors, an_io_error_at_any_look_at_the_past_changes_nothing_of_it)
+{
+    fail_each_look_at_the_past(SYSTEM_FAILS);
+}
+
+Test(txfs_errors, no_memory_at_any_look_at_the_past_changes_nothing_of_it)
+{
+    fail_each_look_at_the_past(MEMORY_FAILS);
+}
