@@ -302,6 +302,7 @@ tests_unit_unit_fs_SOURCES = \
 	tests/unit/test_txfs_errors.c \
 	tests/unit/test_txfs_file.c \
 	tests/unit/test_txfs_file_registry.c \
+	tests/unit/test_txfs_hostile.c \
 	tests/unit/test_txfs_limits.c \
 	tests/unit/test_txfs_link.c \
 	tests/unit/test_txfs_memory.c \
