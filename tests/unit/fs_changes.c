@@ -137,17 +137,27 @@ static enum tx_status write_about(struct ktm_txn *txn, struct tx_error *err)
     return txfs_close(file, err);
 }
 
-/* Nothing but a hole, small enough to travel inline. */
-static enum tx_status create_hole(struct ktm_txn *txn, struct tx_error *err)
+/* Nothing but a hole. */
+static enum tx_status create_hole_of(struct ktm_txn *txn, uint64_t size, struct tx_error *err)
 {
     struct txfs_file *file;
     TX_TRY(txfs_open(txn, "d/hole", TXFS_CREATE, 0644, &file, err));
-    enum tx_status status = txfs_ftruncate(file, 8, err);
+    enum tx_status status = txfs_ftruncate(file, size, err);
     if (status != TX_OK) {
         txfs_abandon(file);
         return status;
     }
     return txfs_close(file, err);
+}
+
+static enum tx_status create_small_hole(struct ktm_txn *txn, struct tx_error *err)
+{
+    return create_hole_of(txn, 8, err);
+}
+
+static enum tx_status create_big_hole(struct ktm_txn *txn, struct tx_error *err)
+{
+    return create_hole_of(txn, 100, err);
 }
 
 /* --- Files updated in place --- */
@@ -220,7 +230,7 @@ static enum tx_status hold_new(struct ktm_txn *txn, struct tx_error *err)
     TX_TRY(txfs_pwrite(held[0], BIG, BIG_SIZE, 0, err));
     TX_TRY(txfs_ftruncate(held[0], 100, err));
     TX_TRY(txfs_pwrite(held[1], "AB", 2, 2, err));
-    return make_directory(txn, err); /* its directory has to be found again */
+    return txfs_rename(txn, "other", "another", 0, err); /* directories are looked for anew */
 }
 
 /* Nothing was written through the handle, and the view has changed since it was opened. */
@@ -442,7 +452,8 @@ const struct fs_change fs_changes[] = {
     {"put over a file with names", busy, put_over, false},
     {"put again", put_big, put_small, false},
     {"create by a handle", NULL, create_by_handle, false},
-    {"create a hole", NULL, create_hole, false},
+    {"create a small hole", NULL, create_small_hole, false},
+    {"create a big hole", NULL, create_big_hole, false},
     {"write here and there", NULL, write_about, false},
     {"update a few bytes", NULL, update_small, false},
     {"update many bytes", NULL, update_big, false},

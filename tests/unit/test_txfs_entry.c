@@ -339,11 +339,11 @@ Test(txfs_entry, attributes_that_are_not_said_are_not_there)
 /* Each allocation fails once, with an entry whose every part needs some. */
 Test(txfs_entry, no_memory_for_any_part_is_told)
 {
-    static char text[3][2048];
+    static char text[3][TXFS_PATH_MAX + 1];
     TX_AUTO(tx_buf) table = TX_BUF_INIT;
     struct txfs_entry entry = file_extents(&table);
-    for (int i = 0; i < 3; i++) {
-        memset(text[i], 'a' + i, sizeof text[i] - 1);
+    for (int i = 0; i < 3; i++) { /* each longer than all before it */
+        memset(text[i], 'a' + i, 600u << i);
     }
     entry.path = text[0];
     entry.target = text[1];
