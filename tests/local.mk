@@ -287,6 +287,7 @@ tests_unit_unit_fs_SOURCES = \
 	tests/unit/failing_alloc.h \
 	tests/unit/fs_changes.c \
 	tests/unit/fs_changes.h \
+	tests/unit/fs_changes_tree.c \
 	tests/unit/fs_describe.c \
 	tests/unit/fs_fixture.c \
 	tests/unit/fs_fixture.h \

@@ -211,7 +211,8 @@ static enum tx_status find_types(struct txfs_view *view, const char *path, struc
         TX_TRY(txfs_path_join(path, strlen(path), at.key, child, err));
         TX_TRY(txfs_lookup(view, child, &object, err));
         if (object.kind != TXFS_OBJECT_ABSENT) {
-            TX_TRY(set_name(names, at.key, IFTODT(object.stat.mode), err));
+            unsigned type = IFTODT(object.stat.mode);
+            TX_TRY(set_name(names, at.key, type, err)); /* unreachable: the name is there already */
         }
     }
     return TX_OK;

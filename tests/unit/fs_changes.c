@@ -1,29 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "fs_changes.h"
 
-#include <sys/xattr.h>
-
-#define BIG "more than the eight bytes that travel inline"
+#define BIG FS_CHANGES_BIG
 enum { BIG_SIZE = sizeof BIG - 1 };
-
-void fs_changes_plant(int root)
-{
-    make_dir(root, "d");
-    make_dir(root, "d/e");
-    make_file(root, "d/a", "0123456789");
-    cr_assert_eq(linkat(root, "d/a", root, "twin", 0), 0);
-    make_file(root, "d/b", "b");
-    make_file(root, "d/e/f", "f");
-    make_file(root, "other", "other");
-    make_file(root, "single", BIG);
-    cr_assert_eq(symlinkat("d/e", root, "l"), 0);
-    int fd = openat(root, "single", O_RDONLY | O_CLOEXEC);
-    int got = fsetxattr(fd, "user.x", "1", 1, 0);
-    close(fd);
-    if (got != 0) {
-        cr_skip_test("no extended attributes here");
-    }
-}
 
 /* --- Handles that stay open --- */
 
@@ -158,6 +137,13 @@ static enum tx_status create_small_hole(struct ktm_txn *txn, struct tx_error *er
 static enum tx_status create_big_hole(struct ktm_txn *txn, struct tx_error *err)
 {
     return create_hole_of(txn, 100, err);
+}
+
+/* So many bytes inline that no more may be. */
+static enum tx_status fill_inline(struct ktm_txn *txn, struct tx_error *err)
+{
+    TX_TRY(put_text(txn, "d/full", "12345678", err));
+    return put_text(txn, "d/full2", "12345678", err);
 }
 
 /* --- Files updated in place --- */
@@ -404,32 +390,6 @@ static enum tx_status save_then_change(struct ktm_txn *txn, struct tx_error *err
     return move_directory(txn, err);
 }
 
-enum tx_status fs_changes_look(struct ktm_txn *txn, struct tx_error *err)
-{
-    static const char *const files[] = {"d/a", "d/b", "l/f", "single"};
-    char data[256];
-    size_t size = sizeof data;
-    struct txfs_dir *dir;
-    const char *name;
-    unsigned type;
-    TX_TRY(txfs_dir_open(txn, "d", &dir, err));
-    while (txfs_dir_next(dir, &name, &type)) {
-    }
-    txfs_dir_close(dir);
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        struct txfs_file *file;
-        TX_TRY(txfs_open(txn, files[i], TXFS_READ, 0, &file, err));
-        enum tx_status status = txfs_read(file, data, sizeof data, &size, err);
-        txfs_abandon(file);
-        TX_TRY(status);
-    }
-    TX_TRY(txfs_readlink(txn, "l", data, sizeof data, err));
-    size = sizeof data;
-    TX_TRY(txfs_list_xattr(txn, "single", data, &size, err));
-    size = sizeof data;
-    return txfs_get_xattr(txn, "single", "user.x", data, &size, err);
-}
-
 enum tx_status fs_changes_all(struct ktm_txn *txn, struct tx_error *err)
 {
     TX_TRY(fs_changes_look(txn, err));
@@ -459,6 +419,7 @@ const struct fs_change fs_changes[] = {
     {"update many bytes", NULL, update_big, false},
     {"update inline, then more", update_small, update_further, false},
     {"update staged, then more", update_big, update_further, false},
+    {"update when much is inline", fill_inline, update_small, false},
     {"update by the other name", update_big, update_twin, false},
     {"update a new file", create_by_handle, update_own, false},
     {"update a moved file", move_then_update, update_own, false},

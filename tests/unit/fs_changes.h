@@ -11,6 +11,8 @@
 
 #include "fs_fixture.h"
 
+#define FS_CHANGES_BIG "more than the eight bytes that travel inline"
+
 typedef enum tx_status fs_change_fn(struct ktm_txn *txn, struct tx_error *err);
 
 struct fs_change {

@@ -247,6 +247,7 @@ Test(txfs_entry, payloads_that_say_too_much_are_refused)
     REFUSES(coded.entry.content_size = 5);
     REFUSES((coded.entry.extents = table.data, coded.entry.extent_count = 1));
     REFUSES(coded.entry.size = 6);
+    REFUSES(coded.entry.kind = TXFS_CHANGE_DIRECTORY);
     good = (struct txfs_entry){.kind = TXFS_CHANGE_NODE, .mask = ALL, .mode = S_IFIFO | 0600,
                                .path = "fifo"};
     coded.entry = good;

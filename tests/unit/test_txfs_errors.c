@@ -23,7 +23,7 @@ static struct fs_fixture f;
 static void setup(void)
 {
     fault_init(&fault, txio_posix(), false);
-    f = fs_fixture_on(&fault.layer.io, 8, 0);
+    f = fs_fixture_on(&fault.layer.io, 8, 16);
     fs_changes_plant(f.root);
 }
 
