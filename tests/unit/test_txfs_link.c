@@ -343,3 +343,21 @@ Test(txfs_link, a_change_does_not_go_to_a_name_that_is_anothers_now)
     cr_assert(file_is(f.root, "b", "x"));
     cr_assert(file_is(f.root, "c", "y"));
 }
+
+/* Names that only begin alike do not move along. */
+Test(txfs_link, a_change_goes_to_a_name_beside_the_directory_that_was_moved)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_dir(f.root, "d");
+    make_file(f.root, "d/a", "0123");
+    cr_assert_eq(linkat(f.root, "d/a", f.root, "d2", 0), 0);
+    struct ktm_txn *txn = fs_begin(&f);
+    cr_assert(fs_file_is(&f, txn, "d2", "0123"));
+    must(txfs_truncate(txn, "d/a", 2, &f.err));
+    must(txfs_rename(txn, "d", "e", 0, &f.err));
+    must(txfs_unlink(txn, "e/a", &f.err));
+    cr_assert(fs_file_is(&f, txn, "d2", "01"));
+    must(ktm_commit(txn, NULL, &f.err));
+    cr_assert(file_is(f.root, "d2", "01"));
+    cr_assert(exists(f.root, "e") && !exists(f.root, "e/a"));
+}
