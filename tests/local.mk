@@ -291,6 +291,9 @@ endif
 unit_tests += tests/unit/unit_fs
 tests_unit_unit_fs_SOURCES = \
 	tests/unit/failing_alloc.h \
+	tests/unit/fs_changes.c \
+	tests/unit/fs_changes.h \
+	tests/unit/fs_changes_tree.c \
 	tests/unit/fs_describe.c \
 	tests/unit/fs_fixture.c \
 	tests/unit/fs_fixture.h \
@@ -302,18 +305,24 @@ tests_unit_unit_fs_SOURCES = \
 	tests/unit/test_txfs_commit.c \
 	tests/unit/test_txfs_dir.c \
 	tests/unit/test_txfs_entry.c \
+	tests/unit/test_txfs_entry_parts.c \
+	tests/unit/test_txfs_errors.c \
 	tests/unit/test_txfs_file.c \
 	tests/unit/test_txfs_file_registry.c \
+	tests/unit/test_txfs_hostile.c \
+	tests/unit/test_txfs_limits.c \
 	tests/unit/test_txfs_link.c \
 	tests/unit/test_txfs_memory.c \
 	tests/unit/test_txfs_owner.c \
 	tests/unit/test_txfs_path.c \
 	tests/unit/test_txfs_prepare.c \
+	tests/unit/test_txfs_races.c \
 	tests/unit/test_txfs_rename.c \
+	tests/unit/test_txfs_seldom.c \
 	tests/unit/test_txfs_validate.c \
 	tests/unit/test_txfs_view.c
 tests_unit_unit_fs_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
-tests_unit_unit_fs_LDADD = $(UNIT_FS_LIBS) $(CRITERION_LIBS)
+tests_unit_unit_fs_LDADD = libtx_sim.la $(UNIT_FS_LIBS) $(CRITERION_LIBS)
 
 unit_tests += tests/unit/unit_publish
 tests_unit_unit_publish_SOURCES = \

@@ -47,7 +47,7 @@ void txfs_change_new_attr(const struct txfs_view *view, const struct txfs_dir_re
                           uint32_t mode, struct txfs_entry *entry)
 {
     struct txio *io = view->fs->io;
-    bool inherit = parent != NULL && (parent->mode & S_ISGID) != 0;
+    bool inherit = (parent->mode & S_ISGID) != 0;
     entry->mask = TXFS_SETS_OWNER | TXFS_SETS_MODE | TXFS_SETS_TIMES | TXFS_SETS_XATTRS;
     entry->mode = mode;
     if (inherit && entry->kind == TXFS_CHANGE_DIRECTORY) {
@@ -145,7 +145,7 @@ static enum tx_status hand_to_link(struct txfs_view *view, const struct txfs_obj
 {
     char home[TXFS_PATH_MAX + 1];
     struct txfs_entry entry;
-    TX_TRY(txfs_path_join("", 0, heir, home, err));
+    txfs_path_copy(heir, home);
     describe_leaving(view, object, path, &entry);
     TX_TRY(txfs_change_place(view, &entry, home, err));
     txfs_files_moved(view, path, home);

@@ -15,14 +15,14 @@ struct txfs_dir {
     const char *last;    /* given out last, NULL: none yet */
 };
 
-/* Values of the map: each address stands for the DT_* value that is its index. */
+/* Values of the map: each address stands for the DT_* value (four bits) that is its index. */
 static char type_of[16];
 
 static enum tx_status set_name(struct tx_map *names, const char *name, unsigned type,
                                struct tx_error *err)
 {
     size_t size = strlen(name);
-    if (size > TXFS_NAME_MAX || type >= sizeof type_of) {
+    if (size > TXFS_NAME_MAX) {
         return tx_error_set(err, TX_ELIMIT, "a name of %zu bytes in a directory", size);
     }
     return tx_map_set(names, name, size + 1, &type_of[type], err);
@@ -211,7 +211,8 @@ static enum tx_status find_types(struct txfs_view *view, const char *path, struc
         TX_TRY(txfs_path_join(path, strlen(path), at.key, child, err));
         TX_TRY(txfs_lookup(view, child, &object, err));
         if (object.kind != TXFS_OBJECT_ABSENT) {
-            TX_TRY(set_name(names, at.key, IFTODT(object.stat.mode), err));
+            unsigned type = IFTODT(object.stat.mode);
+            TX_TRY(set_name(names, at.key, type, err)); /* unreachable: the name is there already */
         }
     }
     return TX_OK;

@@ -167,18 +167,16 @@ static enum tx_status emit_own(struct txfs_file *file, const struct txfs_object 
     return status;
 }
 
-/* The extents with their bytes side by side, as they travel in the log. */
-static enum tx_status pack_inline(struct txfs_view *view, const struct txfs_draft *draft,
-                                  struct tx_buf *table, struct tx_buf *content,
-                                  struct tx_error *err)
+/* The extents of a draft in memory with their bytes side by side, as they travel in the log. */
+static enum tx_status pack_inline(const struct txfs_draft *draft, struct tx_buf *table,
+                                  struct tx_buf *content, struct tx_error *err)
 {
     const struct txfs_extent *at = txfs_extents_after(&draft->extents, 0);
     for (; at != NULL; at = txfs_extents_after(&draft->extents, at->offset + at->length)) {
         struct txfs_extent packed = {at->offset, at->length, content->size};
-        uint8_t *data;
+        const uint8_t *data = draft->memory.data + at->position;
         TX_TRY(txfs_extent_put(table, &packed, err));
-        TX_TRY(tx_buf_extend(content, (size_t)at->length, &data, err));
-        TX_TRY(txfs_draft_fetch(view, draft, data, (size_t)at->length, at->position, err));
+        TX_TRY(tx_buf_append(content, data, (size_t)at->length, err));
     }
     return TX_OK;
 }
@@ -209,7 +207,7 @@ static enum tx_status emit_extents(struct txfs_file *file, const struct txfs_obj
     entry.content = NULL;
     entry.content_size = 0;
     if (draft->fd < 0 && fits_inline(view, draft->used)) {
-        TX_TRY(pack_inline(view, draft, &table, &content, err));
+        TX_TRY(pack_inline(draft, &table, &content, err));
         entry.content = content.data;
         entry.content_size = content.size;
         entry.payload_size = content.size;

@@ -32,7 +32,7 @@ static enum tx_status search_commit(void *arg, const struct ktm_commit_info *com
         if (change.rm != TXFS_RM) {
             continue;
         }
-        TX_TRY(txfs_entry_decode(&change, &entry, err));
+        TX_TRY(txfs_entry_decode(&change, &entry, err)); /* unreachable: redo decoded them all */
         if (concerns(&entry, search->real)) {
             search->found = true;
             search->id = commit->id;

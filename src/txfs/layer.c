@@ -77,7 +77,7 @@ enum tx_status txfs_layer_open(struct txfs_view *view, const struct txfs_object 
     layer->old = (struct txfs_old){0};
     if (object->kind == TXFS_OBJECT_BASE) {
         layer->kind = TXFS_LAYER_BASE;
-        TX_TRY(txfs_path_join("", 0, object->real, layer->real, err));
+        txfs_path_copy(object->real, layer->real);
         enum tx_status status = find_base(view, layer, err);
         if (status != TX_OK) {
             txfs_layer_close(view, layer);
@@ -184,7 +184,7 @@ enum tx_status txfs_layer_read(struct txfs_view *view, struct txfs_layer *layer,
         memcpy(bytes, ktm_txn_entries(view->txn).next + layer->content_at + offset, there);
     } else if (there > 0 && layer->kind == TXFS_LAYER_STAGED) {
         TX_TRY(read_fd(view->fs->io, layer->fd, bytes, there, offset, err));
-    } else if (there > 0 && layer->kind == TXFS_LAYER_BASE) {
+    } else if (there > 0) {
         TX_TRY(read_base(view, layer, bytes, there, offset, err));
     }
     memset(bytes + there, 0, size - there);

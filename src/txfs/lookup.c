@@ -6,19 +6,13 @@
 #include "base/mutant.h"
 #include "txfs/overlay.h"
 
-static bool is_base_kind(uint8_t kind)
-{
-    return kind == TXFS_CHANGE_MOVED || kind == TXFS_CHANGE_ATTRIBUTES ||
-           kind == TXFS_CHANGE_EXTENTS;
-}
-
 const char *txfs_node_real(const struct txfs_node *node)
 {
     const struct txfs_entry *entry = &node->entry;
     if (entry->kind == TXFS_CHANGE_MOVED) {
         return entry->target;
     }
-    if (is_base_kind(entry->kind)) {
+    if (entry->kind == TXFS_CHANGE_ATTRIBUTES || entry->kind == TXFS_CHANGE_EXTENTS) {
         return entry->base_path != NULL ? entry->base_path : entry->path;
     }
     return NULL;
@@ -102,7 +96,7 @@ static enum tx_status join_names(struct txfs_view *view, const char *path,
     const struct txfs_inode *inode = txfs_index_inode(view, object->found.ino);
     if (inode->amended != NULL && !TX_MUTANT(34)) { /* MUTANT_34: one name keeps the old content */
         object->node = txfs_view_node(view, inode->amended);
-        TX_TRY(txfs_path_join("", 0, inode->amended, object->path, err));
+        txfs_path_copy(inode->amended, object->path);
     }
     return TX_OK;
 }
@@ -132,7 +126,7 @@ static enum tx_status find_base(struct txfs_view *view, const char *path,
 static enum tx_status note_read(struct txfs_view *view, const struct txfs_object *object,
                                 struct tx_error *err)
 {
-    if (object->opaque || object->real[0] == '\0' || !ktm_txn_is_serializable(view->txn)) {
+    if (object->real[0] == '\0' || !ktm_txn_is_serializable(view->txn)) {
         return TX_OK;
     }
     return txfs_touch(&view->reads, object->real, &object->found, err);
@@ -149,7 +143,7 @@ static enum tx_status look(struct txfs_view *view, const char *path, struct txfs
     object->opaque = node != NULL && named == NULL;
     object->real[0] = '\0';
     object->found = (struct txfs_identity){0};
-    TX_TRY(txfs_path_join("", 0, path, object->path, err));
+    txfs_path_copy(path, object->path);
     if (object->opaque) {
         if (node->entry.kind != TXFS_CHANGE_ABSENT) {
             object->kind = TXFS_OBJECT_OWN;
@@ -158,7 +152,7 @@ static enum tx_status look(struct txfs_view *view, const char *path, struct txfs
         return TX_OK;
     }
     if (named != NULL) {
-        TX_TRY(txfs_path_join("", 0, named, object->real, err));
+        txfs_path_copy(named, object->real);
     } else {
         TX_TRY(txfs_shows_through(view, path, &object->opaque, object->real, err));
         if (object->opaque) {

@@ -53,8 +53,8 @@ static void clear_set_id(const struct txfs_object *object, const struct txio_att
                          struct txfs_entry *entry)
 {
     uint32_t mode = object->stat.mode;
-    if (!(attr->mask & TXIO_ATTR_OWNER) || (attr->mask & TXIO_ATTR_MODE) || !S_ISREG(mode) ||
-        !(mode & (S_ISUID | S_ISGID)) || TX_MUTANT(57)) { /* the new owner gets the old bits */
+    if ((attr->mask & TXIO_ATTR_MODE) || !S_ISREG(mode) || !(mode & (S_ISUID | S_ISGID)) ||
+        TX_MUTANT(57)) { /* the new owner gets the old bits */
         return;
     }
     entry->mask |= TXFS_SETS_MODE;

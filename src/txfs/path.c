@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/invariant.h"
 #include "base/text.h"
 #include "txfs/txfs_internal.h"
 
@@ -133,6 +134,13 @@ enum tx_status txfs_path_join(const char *directory, size_t directory_size, cons
     }
     memcpy(out + directory_size + separator, name, name_size + 1);
     return TX_OK;
+}
+
+void txfs_path_copy(const char *path, char out[TXFS_PATH_MAX + 1])
+{
+    size_t size = strlen(path);
+    TX_INVARIANT(size <= TXFS_PATH_MAX);
+    memmove(out, path, size + 1); /* `out` may be `path` */
 }
 
 enum tx_status txfs_path_move(const char *path, const char *from, const char *to,

@@ -61,8 +61,7 @@ static bool next_name(struct walk *walk, char name[TXFS_NAME_MAX + 2])
     }
 }
 
-static enum tx_status step(struct walk *walk, const char *name, enum txfs_follow follow,
-                           struct tx_error *err)
+static enum tx_status step(struct walk *walk, const char *name, struct tx_error *err)
 {
     struct txfs_object *object = &walk->object;
     bool last = walk->rest[strspn(walk->rest, "/")] == '\0';
@@ -81,9 +80,6 @@ static enum tx_status step(struct walk *walk, const char *name, enum txfs_follow
     if (txfs_path_is_store(walk->view->fs, walk->out)) {
         return txfs_refuse(err, TX_EESCAPE, walk->out, "belongs to the store itself");
     }
-    if (last && follow == TXFS_LAST_IS_KEPT) {
-        return TX_OK;
-    }
     TX_TRY(txfs_lookup(walk->view, walk->out, object, err));
     if (object->kind == TXFS_OBJECT_ABSENT) {
         return last ? TX_OK : txfs_refuse(err, TX_ENOTFOUND, walk->out, "no such directory");
@@ -99,15 +95,15 @@ static enum tx_status step(struct walk *walk, const char *name, enum txfs_follow
     return TX_OK;
 }
 
-/* Go from the canonical directory `out` along `rest`. */
-static enum tx_status walk_on(struct txfs_view *view, const char *rest, enum txfs_follow follow,
+/* Go from the canonical directory `out` along `rest`, to where its last component leads. */
+static enum tx_status walk_on(struct txfs_view *view, const char *rest,
                               char out[TXFS_PATH_MAX + 1], struct tx_error *err)
 {
     struct walk walk = {.view = view, .out = out};
     char name[TXFS_NAME_MAX + 2];
     memcpy(walk.rest, rest, strlen(rest) + 1);
     while (next_name(&walk, name)) {
-        TX_TRY(step(&walk, name, follow, err));
+        TX_TRY(step(&walk, name, err));
     }
     if (out[0] != '\0' && !txfs_path_is_clean(out)) {
         return txfs_refuse(err, TX_ELIMIT, out, "too many levels deep");
@@ -157,16 +153,16 @@ static enum tx_status dir_ref(struct txfs_view *view, const char *path, size_t s
     }
     char written[TXFS_PATH_MAX + 1];
     char canonical[TXFS_PATH_MAX + 1];
-    TX_TRY(txfs_path_join(path, size, "", written, err));
+    memcpy(written, path, size);
     written[size] = '\0';
     size_t above = txfs_path_parent_size(written);
     const struct txfs_dir_ref *known = tx_map_get(&view->dirs, path, above);
     if (known != NULL && above > 0) {
-        TX_TRY(txfs_path_join("", 0, known->path, canonical, err));
-        TX_TRY(walk_on(view, written + above + 1, TXFS_LAST_IS_FOLLOWED, canonical, err));
+        txfs_path_copy(known->path, canonical);
+        TX_TRY(walk_on(view, written + above + 1, canonical, err));
     } else {
         canonical[0] = '\0';
-        TX_TRY(walk_on(view, written, TXFS_LAST_IS_FOLLOWED, canonical, err));
+        TX_TRY(walk_on(view, written, canonical, err));
     }
     return keep_ref(view, path, size, canonical, ref, err);
 }
@@ -177,8 +173,8 @@ static enum tx_status enter_name(struct txfs_view *view, const struct txfs_dir_r
                                  char out[TXFS_PATH_MAX + 1], struct tx_error *err)
 {
     if (follow == TXFS_LAST_IS_FOLLOWED) {
-        TX_TRY(txfs_path_join("", 0, ref->path, out, err));
-        return walk_on(view, name, follow, out, err);
+        txfs_path_copy(ref->path, out);
+        return walk_on(view, name, out, err);
     }
     TX_TRY(txfs_path_join(ref->path, strlen(ref->path), name, out, err));
     if (txfs_path_is_store(view->fs, out)) {

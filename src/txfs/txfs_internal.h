@@ -194,6 +194,8 @@ bool txfs_path_is_store(const struct txfs *fs, const char *clean);
 /* directory + "/" + name; either may be empty. `out` may be `directory`. */
 enum tx_status txfs_path_join(const char *directory, size_t directory_size, const char *name,
                               char out[TXFS_PATH_MAX + 1], struct tx_error *err) TX_CHECKED;
+/* Copy what is a path already, so that it fits. */
+void txfs_path_copy(const char *path, char out[TXFS_PATH_MAX + 1]);
 /* The path that `path`, which is `from` or below it, has when `from` is called `to`. */
 enum tx_status txfs_path_move(const char *path, const char *from, const char *to,
                               char out[TXFS_PATH_MAX + 1], struct tx_error *err) TX_CHECKED;

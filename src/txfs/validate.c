@@ -208,7 +208,7 @@ static enum tx_status check_kept_directory(struct validation *job, const struct 
     struct txfs_identity now;
     const struct txfs_identity *was = &entry->source;
     int dir;
-    if (!was->existed || !S_ISDIR(was->mode) || entry->mask == 0) {
+    if (!S_ISDIR(was->mode) || entry->mask == 0) {
         return TX_OK;
     }
     TX_TRY(look_now(job, real, &dir, &now, err));

@@ -40,6 +40,7 @@ enum tx_status txfs_view_new(struct txfs *fs, struct ktm_txn *txn, struct txfs_v
     made->tm = ktm_txn_manager(txn);
     made->snapshot = ktm_txn_snapshot(txn);
     made->next_staged = 1;
+    made->generation = 1; /* a handle's 0: it has to be loaded */
     init_overlay(made);
     tx_map_init(&made->seen, tx_free);
     tx_map_init(&made->reads, tx_free);

@@ -74,6 +74,18 @@ Test(txfs_attr, fields_that_are_to_be_kept_are)
     after = stat_of(&f, txn, "a");
     cr_assert_eq(after.mtime_ns, 1000000001);
     cr_assert_eq(after.atime_ns, 7);
+    attr.atime_ns = TXFS_KEEP_TIME; /* what was said before stays said */
+    must(txfs_set_attr(txn, "a", &attr, &f.err));
+    after = stat_of(&f, txn, "a");
+    cr_assert_eq(after.mtime_ns, 1000000001);
+    cr_assert_eq(after.atime_ns, 7);
+    make_file(f.root, "b", "x");
+    before = stat_of(&f, txn, "b");
+    attr.atime_ns = 8;
+    must(txfs_set_attr(txn, "b", &attr, &f.err)); /* one time alone */
+    after = stat_of(&f, txn, "b");
+    cr_assert_eq(after.mtime_ns, before.mtime_ns);
+    cr_assert_eq(after.atime_ns, 8);
     ktm_rollback(txn);
 }
 
@@ -193,6 +205,9 @@ Test(txfs_attr, extended_attributes_have_limits)
     must(txfs_set_xattr(txn, "a", name, "v", 1, &f.err));
     refused(TX_ELIMIT, txfs_set_xattr(txn, "a", "", "v", 1, &f.err));
     refused(TX_ENOTSUP, txfs_set_xattr(txn, "a", "nospace", "v", 1, &f.err));
+    refused(TX_ENOTSUP, txfs_set_xattr(txn, "a", ".nospace", "v", 1, &f.err));
+    refused(TX_ENOTSUP, txfs_set_xattr(txn, "a", "user.", "v", 1, &f.err));
+    refused(TX_EINVAL, txfs_set_xattr(txn, "", "user.v", "v", 1, &f.err));
     must(txfs_symlink(txn, "a", "l", &f.err));
     refused(TX_EPERM, txfs_set_xattr(txn, "l", "user.v", "v", 1, &f.err));
     ktm_rollback(txn);
@@ -209,5 +224,38 @@ Test(txfs_attr, a_replaced_file_keeps_its_extended_attributes)
     fs_put(&f, txn, "a", "y");
     must(txfs_get_xattr(txn, "a", "user.v", value, &size, &f.err));
     cr_assert_eq(size, 1u);
+    ktm_rollback(txn);
+}
+
+Test(txfs_attr, an_empty_extended_attribute_is_one)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    struct ktm_txn *txn = fs_begin(&f);
+    char value[4] = "old";
+    size_t size = 0;
+    fs_put(&f, txn, "a", "x");
+    must(txfs_set_xattr(txn, "a", "user.v", "", 0, &f.err));
+    must(txfs_get_xattr(txn, "a", "user.v", value, &size, &f.err));
+    cr_assert_eq(size, 0u);
+    cr_assert_str_eq(value, "old");
+    ktm_rollback(txn);
+}
+
+/* 16 values of the greatest length leave no room for their names. */
+Test(txfs_attr, all_extended_attributes_together_have_a_limit)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    static char value[TXFS_XATTR_VALUE_MAX];
+    struct ktm_txn *txn = fs_begin(&f);
+    char name[16];
+    size_t size = 0;
+    fs_put(&f, txn, "a", "x");
+    for (unsigned i = 0; i < 15; i++) {
+        (void)snprintf(name, sizeof name, "user.%u", i);
+        must(txfs_set_xattr(txn, "a", name, value, sizeof value, &f.err));
+    }
+    refused(TX_ELIMIT, txfs_set_xattr(txn, "a", "user.last", value, sizeof value, &f.err));
+    refused(TX_ENOTFOUND, txfs_get_xattr(txn, "a", "user.last", value, &size, &f.err));
+    must(txfs_set_xattr(txn, "a", "user.last", value, sizeof value / 2, &f.err));
     ktm_rollback(txn);
 }

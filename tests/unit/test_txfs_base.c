@@ -215,3 +215,102 @@ Test(txfs_base, more_directories_than_the_cache_holds)
     must(ktm_commit(txn, NULL, &f.err));
     cr_assert(file_is(f.root, "d47/a", "x"));
 }
+
+/* --- What a commit in between may change of one file --- */
+
+static void set_times(struct fs_fixture *fixture, struct ktm_txn *txn)
+{
+    struct fs_fixture f = *fixture;
+    struct txio_attr attr = {.mask = TXIO_ATTR_TIMES, .mtime_ns = 5, .atime_ns = 5};
+    must(txfs_set_attr(txn, "a", &attr, &f.err));
+}
+
+static void set_mode(struct fs_fixture *fixture, struct ktm_txn *txn)
+{
+    struct fs_fixture f = *fixture;
+    struct txio_attr attr = {.mask = TXIO_ATTR_MODE, .mode = 0600};
+    must(txfs_set_attr(txn, "a", &attr, &f.err));
+}
+
+static void write_again(struct fs_fixture *fixture, struct ktm_txn *txn)
+{
+    struct fs_fixture f = *fixture;
+    struct txfs_file *file;
+    must(txfs_open(txn, "a", TXFS_WRITE, 0, &file, &f.err));
+    must(txfs_pwrite(file, "longer than it was", 18, 0, &f.err));
+    must(txfs_close(file, &f.err));
+}
+
+static void do_set_mode(struct fs_fixture *f)
+{
+    commit_change(f, set_mode);
+}
+
+static void do_write_again(struct fs_fixture *f)
+{
+    commit_change(f, write_again);
+}
+
+/* After one commit that changed the file, while we look another does: in an attribute, in its
+ * first bytes, in further bytes. */
+Test(txfs_base, a_second_commit_in_the_middle_of_looking_does_not_show)
+{
+    static const struct {
+        void (*first)(struct fs_fixture *f, struct ktm_txn *txn);
+        void (*second)(struct fs_fixture *f);
+    } cases[] = {{set_times, do_set_mode},
+                 {set_times, do_write_again},
+                 {write_in_place, do_write_again}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        TX_AUTO(fs_fixture) f = hooked_fixture();
+        make_file(f.root, "a", "old old");
+        struct ktm_txn *txn = fs_begin(&f);
+        struct txio_stat before;
+        struct txio_stat stat;
+        must(txfs_stat(txn, "a", &before, &f.err));
+        commit_change(&f, cases[i].first);
+        when(&f, "a", cases[i].second);
+        must(txfs_stat(txn, "a", &stat, &f.err));
+        cr_assert_null(hook.name, "case %zu", i);
+        cr_assert_eq(stat.size, before.size, "case %zu", i);
+        cr_assert_eq(stat.mode, before.mode, "case %zu", i);
+        cr_assert_eq(stat.mtime_ns, before.mtime_ns, "case %zu", i);
+        cr_assert(fs_file_is(&f, txn, "a", "old old"));
+        ktm_rollback(txn);
+    }
+}
+
+static void move_into(struct fs_fixture *fixture, struct ktm_txn *txn)
+{
+    struct fs_fixture f = *fixture;
+    must(txfs_rename(txn, "a", "d/a", 0, &f.err));
+}
+
+static void do_take_directory(struct fs_fixture *f)
+{
+    cr_assert_eq(renameat(f->root, "d", f->root, "kept"), 0);
+    make_file(f->root, "d", "a file");
+}
+
+static void do_take_it_at_the_next_look(struct fs_fixture *f)
+{
+    when(f, "d/a", do_take_directory);
+}
+
+/* A commit moved it, and another program puts a file in the place of its directory: before we look
+ * for it, or between finding it and looking at it. */
+Test(txfs_base, what_was_moved_and_then_taken_away_is_not_shown)
+{
+    TX_AUTO(fs_fixture) f = hooked_fixture();
+    struct txio_stat stat;
+    make_file(f.root, "a", "x");
+    make_dir(f.root, "d");
+    struct ktm_txn *txn = fs_begin(&f);
+    commit_change(&f, move_into);
+    cr_assert(fs_file_is(&f, txn, "a", "x"));
+    when(&f, "d/a", do_take_it_at_the_next_look);
+    refused(TX_ENOTFOUND, txfs_stat(txn, "a", &stat, &f.err));
+    cr_assert_null(hook.name);
+    refused(TX_ESNAPSHOT, txfs_stat(txn, "a", &stat, &f.err));
+    ktm_rollback(txn);
+}

@@ -3,6 +3,7 @@
 #include <dirent.h>
 
 #include "fs_fixture.h"
+#include "txfs/overlay.h"
 
 Test(txfs_dir, a_listing_merges_both_sides_in_order)
 {
@@ -219,4 +220,41 @@ Test(txfs_dir, deep_trees_are_listed_and_removed)
     must(txfs_remove_tree(txn, "a", &f.err));
     cr_assert_str_eq(fs_list(&f, txn, ""), "");
     ktm_rollback(txn);
+}
+
+Test(txfs_dir, fifos_and_devices_are_made)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txio_attr attr = {.mask = TXIO_ATTR_MODE, .mode = 0640};
+    struct txio_stat stat;
+    struct txfs_dir *dir;
+    const char *name;
+    unsigned type;
+    must(txfs_add_node(txn, "p", S_IFIFO | 0600, 77, &f.err));
+    refused(TX_EEXIST, txfs_add_node(txn, "p", S_IFIFO | 0600, 0, &f.err));
+    refused(TX_ENOTSUP, txfs_add_node(txn, "q", S_IFREG | 0600, 0, &f.err));
+    refused(TX_ENOTSUP, txfs_add_node(txn, "q", S_IFSOCK | 0600, 0, &f.err));
+    must(txfs_set_attr(txn, "p", &attr, &f.err));
+    must(txfs_stat(txn, "p", &stat, &f.err));
+    cr_assert_eq(stat.mode, S_IFIFO | 0640u);
+    cr_assert_eq(stat.rdev, 0u);
+    must(ktm_savepoint(txn, "s", &f.err));
+    must(txfs_add_node(txn, "c", S_IFCHR | 0600, 0x103, &f.err));
+    must(txfs_add_node(txn, "b", S_IFBLK | 0600, 0x104, &f.err));
+    must(txfs_stat(txn, "c", &stat, &f.err));
+    cr_assert_eq(stat.mode, S_IFCHR | 0600u);
+    cr_assert_eq(stat.rdev, 0x103u);
+    static const unsigned types[] = {DT_BLK, DT_CHR, DT_FIFO};
+    must(txfs_dir_open(txn, "", &dir, &f.err));
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        cr_assert(txfs_dir_next(dir, &name, &type));
+        cr_assert_eq(type, types[i], "%s: %u", name, type);
+    }
+    txfs_dir_close(dir);
+    must(ktm_rollback_to(txn, "s", &f.err)); /* only root makes devices */
+    must(ktm_commit(txn, NULL, &f.err));
+    struct stat made;
+    cr_assert_eq(fstatat(f.root, "p", &made, 0), 0);
+    cr_assert_eq(made.st_mode, S_IFIFO | 0640u);
 }

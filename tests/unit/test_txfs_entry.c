@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "failing_alloc.h"
 #include "txfs/txfs_internal.h"
 
 enum { ALL = TXFS_SETS_OWNER | TXFS_SETS_MODE | TXFS_SETS_TIMES | TXFS_SETS_XATTRS };
@@ -230,6 +231,43 @@ Test(txfs_entry, extents_that_contradict_themselves_are_refused)
     cr_assert_eq(code(&coded), TX_OK);
 }
 
+/* Every kind of payload says what belongs to it and nothing else. */
+Test(txfs_entry, payloads_that_say_too_much_are_refused)
+{
+    TX_AUTO(tx_buf) table = TX_BUF_INIT;
+    struct txfs_entry extents = file_extents(&table);
+    struct txfs_entry good = small_file();
+    TX_AUTO(coded) coded = {.entry = good};
+    REFUSES((coded.entry.extents = table.data, coded.entry.extent_count = 1));
+    good.payload = TXFS_PAYLOAD_STAGED;
+    good.staged = 7;
+    good.content_size = 0;
+    coded.entry = good;
+    cr_assert_eq(code(&coded), TX_OK);
+    REFUSES(coded.entry.content_size = 5);
+    REFUSES((coded.entry.extents = table.data, coded.entry.extent_count = 1));
+    REFUSES(coded.entry.size = 6);
+    REFUSES(coded.entry.kind = TXFS_CHANGE_DIRECTORY);
+    good = (struct txfs_entry){.kind = TXFS_CHANGE_NODE, .mask = ALL, .mode = S_IFIFO | 0600,
+                               .path = "fifo"};
+    coded.entry = good;
+    cr_assert_eq(code(&coded), TX_OK);
+    cr_assert_eq(coded.back.mode, S_IFIFO | 0600u);
+    REFUSES(coded.entry.mask = TXFS_SETS_MODE);
+    REFUSES(coded.entry.size = 1);
+    REFUSES(coded.entry.payload_size = 1);
+    REFUSES(coded.entry.staged = 1);
+    REFUSES((coded.entry.extents = table.data, coded.entry.extent_count = 1));
+    REFUSES((coded.entry.content = extents.content, coded.entry.content_size = 1));
+    good = extents;
+    good.payload = TXFS_PAYLOAD_HASH;
+    good.content_size = 0;
+    coded.entry = good;
+    cr_assert_eq(code(&coded), TX_OK);
+    REFUSES(coded.entry.content_size = 10);
+    REFUSES(coded.entry.payload_size = 9); /* the extents lead out of it */
+}
+
 Test(txfs_entry, links_and_moves_need_a_clean_target)
 {
     TX_AUTO(coded) coded = {.body = TX_BUF_INIT};
@@ -247,6 +285,12 @@ Test(txfs_entry, links_and_moves_need_a_clean_target)
     cr_assert_eq(code(&coded), TX_OK);
     cr_assert_str_eq(coded.back.target, "../../anywhere");
     REFUSES(coded.entry.target = NULL);
+    static char text[TXFS_PATH_MAX + 2];
+    memset(text, 'x', TXFS_PATH_MAX + 1);
+    REFUSES(coded.entry.target = text);
+    text[TXFS_PATH_MAX] = '\0';
+    coded.entry.target = text;
+    cr_assert_eq(code(&coded), TX_OK);
 }
 
 Test(txfs_entry, xattr_blocks_are_bounded)
@@ -264,49 +308,82 @@ Test(txfs_entry, xattr_blocks_are_bounded)
         cr_assert_eq(code(&coded), size <= TXFS_XATTR_VALUE_MAX ? TX_OK : TX_ECORRUPT);
     }
     REFUSES((coded.entry.xattrs = block.data, coded.entry.xattrs_size = 3));
+    static const size_t sizes[] = {0, 1, TXFS_NAME_MAX, TXFS_NAME_MAX + 1};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char name[TXFS_NAME_MAX + 2] = "";
+        struct txfs_xattr xattr = {memset(name, 'n', sizes[i]), value, 1};
+        bool good_name = sizes[i] > 0 && sizes[i] <= TXFS_NAME_MAX;
+        name[sizes[i]] = '\0';
+        tx_buf_clear(&block);
+        cr_assert_eq(txfs_xattr_put(&block, &xattr, NULL), TX_OK);
+        coded.entry.xattrs = block.data;
+        coded.entry.xattrs_size = (uint32_t)block.size;
+        cr_assert_eq(code(&coded), good_name ? TX_OK : TX_ECORRUPT, "%zu", sizes[i]);
+    }
 }
 
-Test(txfs_entry, identities_of_files_compare_everything)
+Test(txfs_entry, attributes_that_are_not_said_are_not_there)
 {
-    struct txfs_identity a = small_file().base;
-    struct txfs_identity none = {0};
-    struct txfs_identity other = {.ino = 3};
-    cr_assert(txfs_identity_same(&none, &other));
-    cr_assert_not(txfs_identity_same(&none, &a));
-#define DIFFERS(field)                                                                             \
-    do {                                                                                           \
-        struct txfs_identity b = a;                                                                \
-        b.field++;                                                                                 \
-        cr_assert_not(txfs_identity_same(&a, &b), #field);                                         \
-    } while (0)
-    DIFFERS(ino);
-    DIFFERS(size);
-    DIFFERS(rdev);
-    DIFFERS(mode);
-    DIFFERS(uid);
-    DIFFERS(gid);
-    DIFFERS(mtime_ns);
-    DIFFERS(ctime_ns);
-    struct txfs_identity b = a;
-    b.nlink--;
-    b.ctime_ns++; /* by the name that went */
-    cr_assert(txfs_identity_same(&a, &b));
+    TX_AUTO(tx_buf) block = TX_BUF_INIT;
+    struct txfs_entry good = {.kind = TXFS_CHANGE_ATTRIBUTES, .mask = TXFS_SETS_XATTRS,
+                              .path = "a"};
+    TX_AUTO(coded) coded = {.body = TX_BUF_INIT};
+    struct txfs_xattr xattr = {"user.a", NULL, 0};
+    cr_assert_eq(txfs_xattr_put(&block, &xattr, NULL), TX_OK);
+    good.xattrs = block.data;
+    good.xattrs_size = (uint32_t)block.size;
+    coded.entry = good;
+    cr_assert_eq(code(&coded), TX_OK);
+    REFUSES(coded.entry.mask = TXFS_SETS_MODE);
 }
 
-Test(txfs_entry, identities_of_directories_ignore_what_moves_with_their_names)
+/* Each allocation fails once, with an entry whose every part needs some. */
+Test(txfs_entry, no_memory_for_any_part_is_told)
 {
-    struct txfs_identity a = {.existed = 1, .ino = 2, .mode = S_IFDIR | 0755};
-    struct txfs_identity b = a;
-    b.mtime_ns = 1;
-    b.ctime_ns = 1;
-    b.size = 4096;
-    b.nlink = 9;
-    cr_assert(txfs_identity_same(&a, &b));
-    b.mode = S_IFREG | 0755;
-    cr_assert_not(txfs_identity_same(&a, &b));
-    b = a;
-    b.ino = 3;
-    cr_assert_not(txfs_identity_same(&a, &b));
+    static char text[3][TXFS_PATH_MAX + 1];
+    TX_AUTO(tx_buf) table = TX_BUF_INIT;
+    struct txfs_entry entry = file_extents(&table);
+    for (int i = 0; i < 3; i++) { /* each longer than all before it */
+        memset(text[i], 'a' + i, 600u << i);
+    }
+    entry.path = text[0];
+    entry.target = text[1];
+    entry.base_path = text[2];
+    bool failed = true;
+    for (size_t n = 0; failed; n++) {
+        struct tx_buf head = TX_BUF_INIT;
+        failing_alloc_begin(n);
+        enum tx_status status = txfs_entry_encode(&entry, &head, NULL);
+        tx_buf_release(&head);
+        long in_use = failing_alloc.in_use;
+        failed = failing_alloc_end();
+        cr_assert_eq(status, failed ? TX_ENOMEM : TX_OK, "%zu", n);
+        cr_assert_eq(in_use, 0);
+    }
+}
+
+/* A buffer that is full at any byte of an extent, or of an extended attribute. */
+Test(txfs_entry, no_memory_in_the_middle_of_a_part_is_told)
+{
+    struct txfs_extent extent = {1, 2, 3};
+    struct txfs_xattr xattr = {"user.a", (const uint8_t *)"value", 5};
+    unsigned failures = 0;
+    for (size_t used = 1; used < 600; used++) {
+        for (int which = 0; which < 2; which++) {
+            TX_AUTO(tx_buf) buf = TX_BUF_INIT;
+            uint8_t *at;
+            for (size_t i = 0; i < used; i++) {
+                cr_assert_eq(tx_buf_extend(&buf, 1, &at, NULL), TX_OK);
+            }
+            failing_alloc_begin(0);
+            enum tx_status status = which == 0 ? txfs_extent_put(&buf, &extent, NULL)
+                                               : txfs_xattr_put(&buf, &xattr, NULL);
+            bool failed = failing_alloc_end();
+            cr_assert_eq(status, failed ? TX_ENOMEM : TX_OK, "%zu", used);
+            failures += failed;
+        }
+    }
+    cr_assert_gt(failures, 0u);
 }
 
 Test(txfs_entry, describing_gives_what_will_be)
@@ -342,4 +419,26 @@ Test(txfs_entry, describing_amendments_fills_in_what_stays)
     cr_assert_eq(change.mtime_ns, 4);
     cr_assert_eq(change.size, 3u);
     cr_assert_null(change.content);
+}
+
+Test(txfs_entry, describing_a_moved_and_changed_file_tells_its_size)
+{
+    TX_AUTO(tx_buf) table = TX_BUF_INIT;
+    TX_AUTO(coded) coded = {.entry = file_extents(&table)};
+    struct txfs_change change;
+    coded.entry.kind = TXFS_CHANGE_MOVED;
+    coded.entry.target = "old";
+    coded.entry.source = small_file().base;
+    coded.entry.mask = TXFS_SETS_TIMES;
+    coded.entry.mtime_ns = TXFS_KEEP_TIME; /* the access time alone is said */
+    cr_assert_eq(code(&coded), TX_OK);
+    cr_assert_eq(txfs_change_decode(&coded.change, &change, NULL), TX_OK);
+    cr_assert_eq(change.size, 106u);
+    cr_assert_eq(change.mtime_ns, 4);
+    cr_assert_str_eq(change.target, "old");
+    coded.entry = (struct txfs_entry){.kind = TXFS_CHANGE_MOVED, .path = "b", .target = "a",
+                                      .source = small_file().base};
+    cr_assert_eq(code(&coded), TX_OK);
+    cr_assert_eq(txfs_change_decode(&coded.change, &change, NULL), TX_OK);
+    cr_assert_eq(change.size, 3u);
 }

@@ -201,6 +201,9 @@ Test(txfs_file, contents_are_staged_when_the_transaction_has_many_bytes_inline)
     cr_assert_eq(route_of(txn), 'i');
     must(txfs_put(txn, "a", data, 1, NULL, &f.err));
     cr_assert_eq(route_of(txn), 's');
+    must(txfs_rename(txn, "b", "c", 0, &f.err)); /* states it once more, and is over the limit */
+    must(txfs_put(txn, "a", data, 1, NULL, &f.err));
+    cr_assert_eq(route_of(txn), 's');
     ktm_rollback(txn);
 }
 
@@ -238,6 +241,7 @@ Test(txfs_file, sizes_have_a_limit)
     must(txfs_ftruncate(file, INT64_MAX, &f.err));
     refused(TX_ELIMIT, txfs_ftruncate(file, (uint64_t)INT64_MAX + 1, &f.err));
     refused(TX_ELIMIT, txfs_pwrite(file, "x", 1, INT64_MAX, &f.err));
+    refused(TX_ELIMIT, txfs_pwrite(file, "x", SIZE_MAX, 0, &f.err));
     must(txfs_pwrite(file, "x", 1, INT64_MAX - 1, &f.err));
     txfs_abandon(file);
     ktm_rollback(txn);
@@ -281,6 +285,7 @@ Test(txfs_file, opening_says_why_not)
     refused(TX_ENOTDIR, txfs_open(txn, "a/b", TXFS_CREATE, 0, &file, &f.err));
     refused(TX_EISDIR, txfs_open(txn, "d", TXFS_READ, 0, &file, &f.err));
     refused(TX_EISDIR, txfs_open(txn, "", TXFS_READ, 0, &file, &f.err));
+    refused(TX_EISDIR, txfs_put(txn, "", "x", 1, NULL, &f.err));
     refused(TX_ETYPE, txfs_open(txn, "p", TXFS_READ, 0, &file, &f.err));
     refused(TX_ETYPE, txfs_open(txn, "l", TXFS_READ | TXFS_NOFOLLOW, 0, &file, &f.err));
     refused(TX_EEXIST, txfs_open(txn, "a", TXFS_CREATE | TXFS_EXCLUSIVE, 0, &file, &f.err));
@@ -313,5 +318,70 @@ Test(txfs_file, a_replaced_file_keeps_its_mode_unless_told)
     cr_assert_eq(stat.mode & 07777, 0600u);
     cr_assert_eq(stat.mtime_ns, 12345);
     cr_assert_eq(stat.ino, 0u);
+    attr = (struct txio_attr){.mask = TXIO_ATTR_MODE | TXIO_ATTR_TIMES | TXIO_ATTR_OWNER,
+                              .mode = TXFS_KEEP_MODE,
+                              .uid = TXFS_KEEP_ID,
+                              .gid = TXFS_KEEP_ID,
+                              .atime_ns = 7,
+                              .mtime_ns = TXFS_KEEP_TIME};
+    must(txfs_put(txn, "a", "kept", 4, &attr, &f.err));
+    must(txfs_stat(txn, "a", &stat, &f.err));
+    cr_assert_eq(stat.mode & 07777, 0600u);
+    cr_assert_eq(stat.uid, getuid());
+    cr_assert_eq(stat.atime_ns, 7);
+    cr_assert_neq(stat.mtime_ns, 12345); /* the new object's own: now */
+    ktm_rollback(txn);
+}
+
+Test(txfs_file, changed_bytes_are_staged_when_the_transaction_has_many_bytes_inline)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_with(100, 100);
+    static const char data[100];
+    make_file(f.root, "a", "0123456789");
+    struct ktm_txn *txn = fs_begin(&f);
+    must(txfs_put(txn, "b", data, 99, NULL, &f.err));
+    struct txfs_file *file = open_file(&f, txn, "a", TXFS_WRITE);
+    write_text(&f, file, "AB", 2);
+    must(txfs_close(file, &f.err));
+    cr_assert(fs_file_is(&f, txn, "a", "01AB456789"));
+    must(ktm_commit(txn, NULL, &f.err));
+    cr_assert(file_is(f.root, "a", "01AB456789"));
+}
+
+Test(txfs_file, a_part_before_what_was_written_shows_the_file)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_file(f.root, "a", "0123456789");
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txfs_file *file = open_file(&f, txn, "a", TXFS_WRITE);
+    char data[4];
+    size_t size;
+    write_text(&f, file, "X", 8);
+    must(txfs_pread(file, data, 4, 2, &size, &f.err));
+    cr_assert(size == 4 && memcmp(data, "2345", 4) == 0);
+    must(txfs_pread(file, data, 4, 6, &size, &f.err));
+    cr_assert(size == 4 && memcmp(data, "67X9", 4) == 0);
+    txfs_abandon(file);
+    ktm_rollback(txn);
+}
+
+/* Zeros follow what the other handle has left, not what this one saw. */
+Test(txfs_file, a_file_that_one_handle_cuts_and_another_lengthens)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_file(f.root, "a", "0123456789");
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txfs_file *one = open_file(&f, txn, "a", TXFS_WRITE);
+    struct txfs_file *two = open_file(&f, txn, "a", TXFS_WRITE);
+    must(txfs_ftruncate(one, 3, &f.err));
+    must(txfs_ftruncate(two, 12, &f.err));
+    must(txfs_close(one, &f.err));
+    must(txfs_close(two, &f.err));
+    struct txfs_file *file = open_file(&f, txn, "a", TXFS_READ);
+    char data[16];
+    size_t size;
+    must(txfs_read(file, data, sizeof data, &size, &f.err));
+    cr_assert(size == 12 && memcmp(data, "012\0\0\0\0\0\0\0\0\0", 12) == 0);
+    txfs_abandon(file);
     ktm_rollback(txn);
 }

@@ -118,6 +118,7 @@ Test(txfs_link, texts_of_links_have_limits)
     must(txfs_readlink(txn, "a", back, sizeof back, &f.err));
     cr_assert_str_eq(back, text);
     refused(TX_EINVAL, txfs_symlink(txn, "", "b", &f.err));
+    refused(TX_EINVAL, txfs_symlink(txn, NULL, "b", &f.err));
     refused(TX_EEXIST, txfs_symlink(txn, "x", "a", &f.err));
     ktm_rollback(txn);
 }
@@ -269,4 +270,94 @@ Test(txfs_link, a_write_through_an_open_handle_reaches_the_remaining_name)
     must(txfs_close(file, &f.err));
     cr_assert(fs_file_is(&f, txn, "b", "X123"));
     ktm_rollback(txn);
+}
+
+Test(txfs_link, texts_of_links_may_say_here)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_dir(f.root, "d");
+    make_file(f.root, "d/a", "x");
+    cr_assert_eq(symlinkat("././/d/.", f.root, "l"), 0);
+    struct ktm_txn *txn = fs_begin(&f);
+    cr_assert(fs_file_is(&f, txn, "l/a", "x"));
+    ktm_rollback(txn);
+}
+
+Test(txfs_link, no_link_leads_into_the_store)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_dir(f.root, "d");
+    cr_assert_eq(symlinkat("..", f.root, "d/up"), 0);
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txio_stat stat;
+    refused(TX_EESCAPE, txfs_stat(txn, "d/up/.txkit", &stat, &f.err));
+    refused(TX_EESCAPE, txfs_remove_tree(txn, "d/up/.txkit", &f.err));
+    refused(TX_EESCAPE, txfs_put(txn, "d/up/.txkit/control", "x", 1, NULL, &f.err));
+    ktm_rollback(txn);
+}
+
+/* One name was amended, another is linked to and goes: the link keeps the object, and shows what
+ * the amended name says of it. */
+Test(txfs_link, what_another_name_says_of_a_file_shows_in_a_link_that_keeps_it)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_file(f.root, "a", "0123");
+    cr_assert_eq(linkat(f.root, "a", f.root, "b", 0), 0);
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txfs_change change;
+    cr_assert(fs_file_is(&f, txn, "a", "0123"));
+    must(txfs_truncate(txn, "b", 2, &f.err));
+    must(txfs_link(txn, "a", "l", &f.err));
+    must(txfs_unlink(txn, "a", &f.err));
+    cr_assert(fs_file_is(&f, txn, "l", "01"));
+    cr_assert(fs_file_is(&f, txn, "b", "01"));
+    cr_assert_eq(fs_last_kind(txn, "l", &change), TXFS_CHANGE_MOVED);
+    cr_assert_str_eq(change.target, "a");
+    must(ktm_commit(txn, NULL, &f.err));
+    cr_assert(file_is(f.root, "l", "01"));
+    cr_assert(file_is(f.root, "b", "01"));
+    cr_assert_not(exists(f.root, "a"));
+}
+
+/* Names that the file had when the transaction met it, and that are others' by now. */
+Test(txfs_link, a_change_does_not_go_to_a_name_that_is_anothers_now)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_file(f.root, "a", "0123");
+    make_file(f.root, "x", "x");
+    make_file(f.root, "y", "y");
+    cr_assert_eq(linkat(f.root, "a", f.root, "b", 0), 0);
+    cr_assert_eq(linkat(f.root, "a", f.root, "c", 0), 0);
+    struct ktm_txn *txn = fs_begin(&f);
+    cr_assert(fs_file_is(&f, txn, "b", "0123"));
+    cr_assert(fs_file_is(&f, txn, "c", "0123"));
+    must(txfs_truncate(txn, "a", 2, &f.err));
+    must(txfs_unlink(txn, "b", &f.err));
+    must(txfs_link(txn, "x", "b", &f.err));
+    must(txfs_rename(txn, "y", "c", 0, &f.err));
+    must(txfs_unlink(txn, "a", &f.err));
+    cr_assert(fs_file_is(&f, txn, "b", "x"));
+    cr_assert(fs_file_is(&f, txn, "c", "y"));
+    cr_assert_str_eq(fs_list(&f, txn, ""), "b,c,x");
+    must(ktm_commit(txn, NULL, &f.err));
+    cr_assert(file_is(f.root, "b", "x"));
+    cr_assert(file_is(f.root, "c", "y"));
+}
+
+/* Names that only begin alike do not move along. */
+Test(txfs_link, a_change_goes_to_a_name_beside_the_directory_that_was_moved)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_dir(f.root, "d");
+    make_file(f.root, "d/a", "0123");
+    cr_assert_eq(linkat(f.root, "d/a", f.root, "d2", 0), 0);
+    struct ktm_txn *txn = fs_begin(&f);
+    cr_assert(fs_file_is(&f, txn, "d2", "0123"));
+    must(txfs_truncate(txn, "d/a", 2, &f.err));
+    must(txfs_rename(txn, "d", "e", 0, &f.err));
+    must(txfs_unlink(txn, "e/a", &f.err));
+    cr_assert(fs_file_is(&f, txn, "d2", "01"));
+    must(ktm_commit(txn, NULL, &f.err));
+    cr_assert(file_is(f.root, "d2", "01"));
+    cr_assert(exists(f.root, "e") && !exists(f.root, "e/a"));
 }

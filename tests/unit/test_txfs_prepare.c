@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "base/buf.h"
+#include "failing_alloc.h"
 #include "fs_fixture.h"
 #include "txfs/txfs_internal.h"
 
@@ -219,6 +220,66 @@ Test(txfs_prepare, staged_contents_are_synced_once_before_the_vote)
     must(ktm_prepare(txn, &f.err));
     cr_assert_eq(lie.datasyncs, 2u);
     cr_assert_geq(lie.syncs, 1u);
+}
+
+Test(txfs_prepare, a_second_vote_syncs_what_came_since_and_nothing_else)
+{
+    TX_AUTO(fs_fixture) f = lying_fixture(4);
+    struct ktm_txn *txn = fs_begin(&f);
+    static const unsigned syncs[] = {1, 1, 3}; /* with one more file both are synced */
+    fs_put(&f, txn, "a", "staged by its size");
+    lie.datasyncs = 0;
+    for (size_t i = 0; i < sizeof syncs / sizeof *syncs; i++) {
+        TX_AUTO(tx_buf) keys = TX_BUF_INIT;
+        if (i == 2) {
+            fs_put(&f, txn, "b", "this one as well");
+        }
+        vote_of(&f, txn, &keys);
+        cr_assert_eq(lie.datasyncs, syncs[i], "vote %zu: %u", i, lie.datasyncs);
+    }
+    ktm_rollback(txn);
+}
+
+/* Memory runs out at each allocation, with a buffer of keys that is full at any of them. */
+Test(txfs_prepare, no_memory_for_any_key_is_told)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    struct txio_attr attr = {.mask = TXIO_ATTR_MODE, .mode = 0600};
+    void *view;
+    make_dir(f.root, "d");
+    make_file(f.root, "d/a", "x");
+    make_file(f.root, "b", "x");
+    struct ktm_txn *txn = fs_begin_with(&f, KTM_SERIALIZABLE, NULL);
+    cr_assert(fs_file_is(&f, txn, "b", "x"));
+    cr_assert_str_eq(fs_list(&f, txn, "d"), "a");
+    must(txfs_set_attr(txn, "d/a", &attr, &f.err));
+    must(ktm_txn_view(txn, TXFS_RM, &view, &f.err));
+    for (size_t used = 1; used <= 256; used++) {
+        bool failed = true;
+        for (size_t n = 0; failed; n++) {
+            TX_AUTO(tx_buf) keys = TX_BUF_INIT;
+            struct ktm_vote vote = {&keys};
+            uint8_t *at;
+            must(tx_buf_extend(&keys, used, &at, &f.err));
+            failing_alloc_begin(n);
+            enum tx_status status = txfs_rm_ops()->prepare(f.fs, txn, view, &vote, &f.err);
+            failed = failing_alloc_end();
+            cr_assert_eq(status, failed ? TX_ENOMEM : TX_OK, "%zu, %zu", used, n);
+        }
+    }
+    ktm_rollback(txn);
+}
+
+Test(txfs_prepare, a_size_that_cannot_be_tried_is_not_committed)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_file(f.root, "a", "x");
+    struct ktm_txn *txn = fs_begin(&f);
+    must(txfs_truncate(txn, "a", UINT64_C(2) << 30, &f.err));
+    cr_assert_eq(unlinkat(f.store, "tx", AT_REMOVEDIR), 0);
+    make_file(f.store, "tx", "where a directory should be");
+    refused(TX_ENOTDIR, ktm_commit(txn, NULL, &f.err));
+    cr_assert(file_is(f.root, "a", "x"));
 }
 
 Test(txfs_prepare, a_failed_sync_of_a_staged_content_aborts)

@@ -297,3 +297,31 @@ Test(txfs_validate, touches_after_the_mark_are_forgotten_with_it)
     cr_assert(file_is(f.root, "a", "foreign"));
     cr_assert(file_is(f.root, "b", "x"));
 }
+
+/* What the other one changed below a directory that it moved, it says by the new path. */
+Test(txfs_validate, a_change_below_a_moved_directory_names_who_moved_it)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_dir(f.root, "d");
+    make_file(f.root, "d/a", "1");
+    struct ktm_txn *loser = fs_begin(&f);
+    struct ktm_txn *winner = fs_begin_with(&f, 0, "reorganized");
+    fs_put(&f, loser, "d/a", "loser");
+    must(txfs_rename(winner, "d", "m", 0, &f.err));
+    fs_put(&f, winner, "m/a", "winner");
+    must(ktm_commit(winner, NULL, &f.err));
+    conflicts(&f, loser, "d/a", "reorganized");
+    cr_assert(file_is(f.root, "m/a", "winner"));
+}
+
+Test(txfs_validate, what_a_program_removed_after_it_was_changed_is_a_conflict_at_once)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_file(f.root, "a", "1");
+    struct ktm_txn *txn = fs_begin(&f);
+    struct txio_stat stat;
+    must(txfs_truncate(txn, "a", 0, &f.err));
+    cr_assert_eq(unlinkat(f.root, "a", 0), 0);
+    refused(TX_ECONFLICT, txfs_stat(txn, "a", &stat, &f.err));
+    conflicts(&f, txn, "a", program);
+}
