@@ -15,8 +15,9 @@ struct txfs_dir {
     const char *last;    /* given out last, NULL: none yet */
 };
 
-/* Values of the map: each address stands for the DT_* value (four bits) that is its index. */
-static char type_of[16];
+/* Values of the map: each address stands for the DT_* value that is its index. */
+#define TYPES 16u
+static char type_of[TYPES];
 
 static enum tx_status set_name(struct tx_map *names, const char *name, unsigned type,
                                struct tx_error *err)
@@ -25,7 +26,7 @@ static enum tx_status set_name(struct tx_map *names, const char *name, unsigned 
     if (size > TXFS_NAME_MAX) {
         return tx_error_set(err, TX_ELIMIT, "a name of %zu bytes in a directory", size);
     }
-    return tx_map_set(names, name, size + 1, &type_of[type], err);
+    return tx_map_set(names, name, size + 1, &type_of[type % TYPES], err); /* a FUSE may say more */
 }
 
 static void remove_name(struct tx_map *names, const char *name)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/invariant.h"
 #include "txfs/open_file.h"
 
 #define WRITE_BEHIND_STEP (8u << 20)
@@ -249,7 +250,8 @@ enum tx_status txfs_draft_hash(struct txfs_view *view, struct txfs_draft *draft,
         *hash = tx_hasher_sum128(draft->hasher);
         return TX_OK;
     }
-    if (draft->fd < 0) { /* all of it: what is in memory has no holes */
+    if (draft->fd < 0) {
+        TX_INVARIANT(size <= draft->memory.size); /* what is in memory has no holes */
         *hash = tx_hash128_of(draft->memory.data, size);
         return TX_OK;
     }
