@@ -137,6 +137,7 @@ tests_unit_unit_ktm_SOURCES = \
 	tests/unit/test_ktm_conflict.c \
 	tests/unit/test_ktm_detached.c \
 	tests/unit/test_ktm_docs.c \
+	tests/unit/test_ktm_errors.c \
 	tests/unit/test_ktm_kill.c \
 	tests/unit/test_ktm_memory.c \
 	tests/unit/test_ktm_power.c \
