@@ -132,6 +132,7 @@ tests_unit_unit_ktm_SOURCES = \
 	tests/unit/ktm_fixture.h \
 	tests/unit/test_ktm_barrier.c \
 	tests/unit/test_ktm_change_set.c \
+	tests/unit/test_ktm_changes_file.c \
 	tests/unit/test_ktm_checkpoint.c \
 	tests/unit/test_ktm_commit.c \
 	tests/unit/test_ktm_conflict.c \
@@ -139,14 +140,17 @@ tests_unit_unit_ktm_SOURCES = \
 	tests/unit/test_ktm_docs.c \
 	tests/unit/test_ktm_errors.c \
 	tests/unit/test_ktm_kill.c \
+	tests/unit/test_ktm_leftovers.c \
 	tests/unit/test_ktm_memory.c \
 	tests/unit/test_ktm_power.c \
 	tests/unit/test_ktm_prepared.c \
 	tests/unit/test_ktm_publish.c \
 	tests/unit/test_ktm_recover.c \
+	tests/unit/test_ktm_refused.c \
 	tests/unit/test_ktm_savepoint.c \
 	tests/unit/test_ktm_snapshot.c \
 	tests/unit/test_ktm_state.c \
+	tests/unit/test_ktm_strange_log.c \
 	tests/unit/test_ktm_txn.c \
 	tests/unit/test_ktm_txn_id.c \
 	tests/unit/test_ktm_txn_record.c \

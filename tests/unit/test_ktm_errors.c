@@ -93,8 +93,6 @@ static struct sim_image *make_store(void)
     struct txio *other = sim_process_new(io);
     handle_join(&dying, world, other);
     (void)begin_staged(&dying, 4, 1);
-    struct txio_stat stat;
-    cr_assert_geq(io->ops->stat(io, TXIO_CWD, STORE "/tx", &stat), 0);
     cr_assert_eq(io->ops->syncfs(io, handle.dir), 0);
     struct sim_image *image = sim_durable_image(io);
     handle_close(&dying);

@@ -159,61 +159,39 @@ Test(ktm_recover, record_of_unknown_kind_is_refused)
     refused(TX_EVERSION);
 }
 
-static void append_transaction(uint32_t kind, uint64_t sequence, uint8_t rm)
-{
-    TX_AUTO(tx_buf) bytes = TX_BUF_INIT;
-    TX_AUTO(tx_buf) entries = TX_BUF_INIT;
-    struct ktm_entry_header entry = {.rm = rm, .op = 1};
-    ok(ktm_changes_add(&entries, &entry, NULL, 0, ERR));
-    struct ktm_header header = {
-        .epoch = 1, .sequence = sequence, .entry_count = 1, .entries_size = entries.size};
-    ok(ktm_header_encode(&header, "", &bytes, ERR));
-    ok(tx_buf_append(&bytes, entries.data, entries.size, ERR));
-    raw_append(&handle, kind, bytes.data, bytes.size);
-}
-
-static void append_decision(uint64_t sequence, tx_lsn prepare)
-{
-    TX_AUTO(tx_buf) bytes = TX_BUF_INIT;
-    struct ktm_decision decision = {
-        .outcome = KTM_DECIDE_COMMIT, .epoch = 1, .sequence = sequence, .prepare_lsn = prepare};
-    ok(ktm_decision_encode(&decision, &bytes, ERR));
-    raw_append(&handle, KTM_DECIDE, bytes.data, bytes.size);
-}
-
 Test(ktm_recover, entries_of_an_unknown_resource_manager_are_refused)
 {
     commit_pair(&handle, 1, 5);
-    append_transaction(KTM_COMMIT, 70, 3);
+    raw_transaction(&handle, KTM_COMMIT, 70, 3);
     refused(TX_EVERSION);
 }
 
 Test(ktm_recover, transaction_that_is_prepared_twice_is_refused)
 {
-    append_transaction(KTM_PREPARE, 70, 0);
-    append_transaction(KTM_PREPARE, 70, 0);
+    raw_transaction(&handle, KTM_PREPARE, 70, 0);
+    raw_transaction(&handle, KTM_PREPARE, 70, 0);
     refused(TX_ECORRUPT);
 }
 
 Test(ktm_recover, decision_about_nothing_is_refused)
 {
     tx_lsn commit = commit_pair(&handle, 1, 5);
-    append_decision(70, commit);
+    raw_decision(&handle, KTM_DECIDE_COMMIT, 70, commit);
     refused(TX_ECORRUPT);
 }
 
 Test(ktm_recover, decision_about_a_later_record_is_refused)
 {
-    append_decision(70, handle_log_info(&handle).append_lsn);
-    append_transaction(KTM_PREPARE, 70, 0);
+    raw_decision(&handle, KTM_DECIDE_COMMIT, 70, handle_log_info(&handle).append_lsn);
+    raw_transaction(&handle, KTM_PREPARE, 70, 0);
     refused(TX_ECORRUPT);
 }
 
 Test(ktm_recover, decision_about_another_transaction_is_refused)
 {
     tx_lsn lsn = handle_log_info(&handle).append_lsn;
-    append_transaction(KTM_PREPARE, 70, 0);
-    append_decision(71, lsn);
+    raw_transaction(&handle, KTM_PREPARE, 70, 0);
+    raw_decision(&handle, KTM_DECIDE_COMMIT, 71, lsn);
     refused(TX_ECORRUPT);
 }
 
@@ -224,7 +202,7 @@ Test(ktm_recover, transaction_that_is_decided_twice_is_refused)
     tx_lsn lsn = handle_log_info(&handle).append_lsn;
     ok(ktm_prepare(txn, ERR));
     ok(ktm_rollback_prepared(handle.tm, &id, ERR));
-    append_decision(id.sequence, lsn);
+    raw_decision(&handle, KTM_DECIDE_COMMIT, id.sequence, lsn);
     refused(TX_ECORRUPT);
 }
 
