@@ -156,7 +156,7 @@ Test(ktm_leftovers, slot_of_the_decided_keeps_nobody_from_being_told)
 }
 
 /* Nothing is recorded of it, so that the other way round there is no conflict. */
-Test(ktm_leftovers, prepared_that_only_read_holds_what_it_read)
+Test(ktm_leftovers, prepared_that_only_read_holds_what_it_read_and_leaves_no_key)
 {
     struct ktm_txn *txn = txn_begin(&handle, 0);
     struct ktm_id id = ktm_txn_id(txn);
@@ -168,7 +168,28 @@ Test(ktm_leftovers, prepared_that_only_read_holds_what_it_read)
     txn = txn_begin(&handle, 0);
     toy_entry(txn, 0, TOY_WATCH, 1, 0);
     ok(ktm_commit(txn, NULL, ERR));
-    ok(ktm_rollback_prepared(handle.tm, &id, ERR));
+    txn = txn_begin(&handle, 0);
+    ok(ktm_commit_prepared(handle.tm, &id, NULL, ERR));
+    toy_set(txn, 0, 1, 5);
+    ok(ktm_commit(txn, NULL, ERR));
+    cr_expect_eq(toy_live_value(world, 0, 1), 5);
+}
+
+Test(ktm_leftovers, heir_of_a_slot_has_keys_of_its_own)
+{
+    for (uint32_t item = 1; item <= 2; item++) {
+        struct ktm_txn *txn = txn_begin(&handle, 0);
+        struct ktm_id id = ktm_txn_id(txn);
+        toy_set(txn, 0, item, 5);
+        ok(ktm_prepare(txn, ERR));
+        cr_expect_eq(ktm_prepared_find(handle.tm->shared, &id), &handle.tm->shared->prepared[0]);
+        commit_one(&handle, 0, 3 - item, 6);
+        txn = txn_begin(&handle, 0);
+        toy_set(txn, 0, item, 7);
+        fails(TX_ECONFLICT, ktm_commit(txn, NULL, ERR));
+        ok(ktm_rollback_prepared(handle.tm, &id, ERR));
+        ok(ktm_checkpoint(handle.tm, ERR));
+    }
 }
 
 /* --- Keys --- */
@@ -201,19 +222,22 @@ Test(ktm_leftovers, key_of_a_record_that_never_came_asks_for_no_checkpoint)
     cr_expect_eq(toy_live_value(world, 0, 1), 6);
 }
 
-/* Another record has got the place of the one that never came: a conflict in vain, and nobody is
- * blamed for it. */
+/* Another record has got the place of the one that never came, or none begins there: a conflict in
+ * vain, and nobody is blamed for it. */
 Test(ktm_leftovers, key_of_another_record_is_a_conflict_with_nobody)
 {
     uint64_t key = key_at(commit_one(&handle, 0, 1, 5));
     tx_lsn prepare = raw_transaction(&handle, KTM_PREPARE, 70, 0);
     ok(ktm_settle(handle.tm, ERR));
-    struct ktm_txn *txn = txn_begin(&handle, 0);
+    struct ktm_txn *txns[] = {txn_begin(&handle, 0), txn_begin(&handle, 0)};
     tx_lsn lsn = raw_decision(&handle, KTM_DECIDE_ROLLBACK, 70, prepare);
-    ktm_conflict_insert(handle.tm->shared, key, ktm_stamp(lsn));
-    toy_set(txn, 0, 1, 6);
-    fails(TX_ECONFLICT, ktm_commit(txn, NULL, ERR));
-    cr_expect_not_null(strstr(test_err.text, "unknown to the log by now"), "%s", test_err.text);
+    for (size_t i = 0; i < 2; i++) {
+        ktm_conflict_insert(handle.tm->shared, key, ktm_stamp(lsn + i));
+        toy_set(txns[i], 0, 1, 6);
+        fails(TX_ECONFLICT, ktm_commit(txns[i], NULL, ERR));
+        cr_expect_not_null(strstr(test_err.text, "unknown to the log by now"), "%s",
+                           test_err.text);
+    }
     cr_expect_eq(toy_live_value(world, 0, 1), 5);
 }
 
@@ -278,9 +302,38 @@ Test(ktm_leftovers, trimming_by_a_resource_manager_may_fail_and_need_not_be_ther
     fails(TX_EIO, ktm_checkpoint(handle.tm, ERR));
     cr_expect_eq(atomic_load(&world->live[1]->trims), 0);
     ops.trim = NULL;
+    ops.needs_barrier = NULL;
+    commit_pair(&handle, 1, 6);
     ok(ktm_checkpoint(handle.tm, ERR));
     cr_expect_eq(atomic_load(&world->live[0]->trims), 0);
     cr_expect_eq(atomic_load(&world->live[1]->trims), 1);
+}
+
+static enum tx_status confirm_fails(void *rm, struct tx_error *err)
+{
+    (void)rm;
+    return tx_error_set(err, TX_EIO, "told to fail");
+}
+
+Test(ktm_leftovers, confirming_by_a_resource_manager_may_fail_and_need_not_be_there)
+{
+    static struct ktm_rm_ops ops;
+    struct ktm_recovery report;
+    handle_reboot(&handle);
+    for (unsigned toy = 0; toy < TOYS; toy++) {
+        atomic_store(&world->live[toy]->recovers, 0);
+    }
+    commit_pair(&handle, 1, 5);
+    ops = *handle.tm->rm_ops[0];
+    ops.confirm_steady = confirm_fails;
+    handle.tm->rm_ops[0] = &ops;
+    fails(TX_EIO, ktm_recover(handle.tm, &report, ERR));
+    cr_expect_not_null(strstr(test_err.text, "recover first toy"), "%s", test_err.text);
+    cr_expect_eq(atomic_load(&world->live[0]->recovers), 0);
+    ops.confirm_steady = NULL;
+    ok(ktm_recover(handle.tm, &report, ERR));
+    cr_expect_eq(report.commits_redone, 1);
+    cr_expect_eq(toy_live_value(world, 0, 1), 5);
 }
 
 static enum tx_status rebuild_fails(void *rm, struct ktm_txn *txn, void *view,

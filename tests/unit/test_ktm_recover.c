@@ -72,6 +72,8 @@ Test(ktm_recover, failing_redo_stops_it_and_nothing_is_lost)
 Test(ktm_recover, resource_managers_may_be_steady_to_different_points)
 {
     commit_pair(&handle, 1, 5);
+    atomic_store(&world->live[1]->steady_status, TX_ELIMIT);
+    fails(TX_ELIMIT, ktm_checkpoint(handle.tm, ERR));
     atomic_store(&world->live[1]->steady_status, TX_ENOMEM);
     fails(TX_ENOMEM, ktm_checkpoint(handle.tm, ERR)); /* the first toy is steady now */
     commit_pair(&handle, 2, 6);
@@ -272,6 +274,17 @@ Test(ktm_recover, what_is_steady_can_be_read_at_rest_and_recovered_beside_the_re
     handle_close(&writer);
 }
 
+Test(ktm_recover, damage_is_found_at_rest_too)
+{
+    bool opened = true;
+    commit_pair(&handle, 1, 5);
+    close_log(true);
+    cr_assert(handle_rest(&handle, world));
+    make_file(world->temp.fd, "toy1", "damaged");
+    fails(TX_ECORRUPT, ktm_open_clean(handle.tm, &opened, ERR));
+    cr_expect_not(opened);
+}
+
 Test(ktm_recover, what_is_not_steady_is_carried_out_before_anybody_reads)
 {
     commit_pair(&handle, 1, 5);
@@ -370,11 +383,13 @@ Test(ktm_recover, refused_store_can_be_salvaged)
     refused(TX_ECORRUPT);
     handle_close(&handle);
     salvage_open(&salvaged);
+    fails(TX_ECORRUPT, ktm_check(salvaged.tm, ERR));
     struct ktm_txn *txn = txn_begin(&salvaged, 0);
     cr_expect_eq(toy_get(txn, 0, 1), 5, "the steady state");
     fails(TX_ECORRUPT, ktm_txn_view(txn, 1, &view, ERR));
     fails(TX_EREADONLY, toy_try_set(txn, 0, 1, 7));
     ok(ktm_list(salvaged.tm, list_none, NULL, ERR));
+    fails(TX_EREADONLY, ktm_checkpoint(salvaged.tm, ERR));
     fails(TX_EVERSION, ktm_each_commit(salvaged.tm, start, UINT64_MAX, count_commits, &count, ERR));
     cr_expect_eq(count, 1);
     ktm_rollback(txn);

@@ -215,6 +215,8 @@ Test(ktm_refused, options_without_what_is_needed)
                                      .conflict_entries = world->conflict_entries};
     struct ktm_options options = good;
     ok(try_open(options));
+    options.read_only = true;
+    ok(try_open(options));
     options.io = NULL;
     fails(TX_EINVAL, try_open(options));
     options = good;

@@ -134,7 +134,15 @@ Test(ktm_strange_log, rolling_back_what_is_not_prepared_is_published_as_nothing)
     cr_expect_eq(world->live[0]->redos, 0);
 }
 
-Test(ktm_strange_log, transaction_with_entries_of_somebody_who_is_not_here_cannot_commit)
+Test(ktm_strange_log, record_of_the_log_itself_is_published_as_nothing)
+{
+    raw_append(&handle, KTM_KIND_EPOCH, NULL, 0);
+    ok(ktm_settle(handle.tm, ERR));
+    cr_expect_eq(ktm_published(handle.tm), handle_log_info(&handle).append_lsn);
+    cr_expect_eq(world->live[0]->redos, 0);
+}
+
+Test(ktm_strange_log, transaction_with_entries_of_somebody_who_is_not_here_cannot_end_well)
 {
     struct ktm_txn *txn = txn_begin(&handle, 0);
     struct ktm_id id = ktm_txn_id(txn);
@@ -145,6 +153,14 @@ Test(ktm_strange_log, transaction_with_entries_of_somebody_who_is_not_here_canno
     ok(ktm_attach(handle.tm, &id, &txn, ERR));
     fails(TX_EVERSION, ktm_commit(txn, NULL, ERR));
     cr_expect_not_null(strstr(test_err.text, "resource manager 1"), "%s", test_err.text);
+    handle.tm->rm_ops[1] = second;
+    txn = txn_begin(&handle, 0);
+    id = ktm_txn_id(txn);
+    toy_set(txn, 1, 1, 5);
+    ok(ktm_detach(txn, ERR));
+    handle.tm->rm_ops[1] = NULL;
+    ok(ktm_attach(handle.tm, &id, &txn, ERR));
+    fails(TX_EVERSION, ktm_prepare(txn, ERR));
     handle.tm->rm_ops[1] = second;
     cr_expect_eq(toy_live_value(world, 1, 1), 0);
 }
