@@ -332,8 +332,21 @@ Test(ktm_leftovers, confirming_by_a_resource_manager_may_fail_and_need_not_be_th
     cr_expect_eq(atomic_load(&world->live[0]->recovers), 0);
     ops.confirm_steady = NULL;
     ok(ktm_recover(handle.tm, &report, ERR));
-    cr_expect_eq(report.commits_redone, 1);
+    cr_expect_eq(atomic_load(&world->live[0]->recovers), 1);
     cr_expect_eq(toy_live_value(world, 0, 1), 5);
+}
+
+Test(ktm_leftovers, recovery_beside_readers_that_fails_lets_them_read_on)
+{
+    struct ktm_recovery report;
+    handle_reboot(&handle);
+    atomic_store(&world->live[0]->recovers, 0);
+    commit_one(&handle, 0, 1, 5);
+    atomic_store(&world->live[0]->steady_status, TX_ENOMEM);
+    fails(TX_ENOMEM, ktm_recover(handle.tm, &report, ERR));
+    struct ktm_txn *reader = txn_begin(&handle, KTM_READ_ONLY);
+    cr_expect_eq(toy_get(reader, 0, 1), 5);
+    ktm_rollback(reader);
 }
 
 static enum tx_status rebuild_fails(void *rm, struct ktm_txn *txn, void *view,
