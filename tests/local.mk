@@ -170,13 +170,16 @@ tests_unit_unit_txcrash_LDADD = $(CRITERION_LIBS)
 
 unit_tests += tests/unit/unit_store
 tests_unit_unit_store_SOURCES = \
+	tests/unit/failing_alloc.h \
 	tests/unit/store_fixture.c \
 	tests/unit/store_fixture.h \
 	tests/unit/test_store_conflict.c \
+	tests/unit/test_store_errors.c \
 	tests/unit/test_store_forces.c \
 	tests/unit/test_store_hostile.c \
 	tests/unit/test_store_lost_sync.c \
 	tests/unit/test_store_open.c \
+	tests/unit/test_store_places.c \
 	tests/unit/test_store_readonly.c
 tests_unit_unit_store_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_unit_unit_store_LDADD = libtx_sim.la $(UNIT_STORE_LIBS) $(CRITERION_LIBS)
