@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/codec.h"
+#include "base/hash.h"
 #include "sim/fault.h"
 #include "sim/sim.h"
 #include "store/store_internal.h"
@@ -116,6 +118,10 @@ Test(store_places, a_store_may_stand_at_the_top)
     must(txstore_init(io, "/", NULL, NULL, err));
     must(txstore_find(io, "/r", root, sizeof root, err));
     cr_expect_str_eq(root, "/");
+    options.store_path = NULL;
+    must(txstore_open("/", &options, &store, err));
+    put(store, "file");
+    must(txstore_close(store, err));
     cr_expect_eq(sim_open_count(io), 0);
     sim_free(io);
 }
@@ -253,6 +259,25 @@ Test(store_places, store_of_a_newer_version_is_reported)
     cr_expect_eq(txstore_open(fixture_root, NULL, &store, err), TX_EVERSION);
 }
 
+Test(store_places, what_a_store_lacks_is_reported)
+{
+    struct txstore *store = fixture_open();
+    struct faults faults = {.count = 0};
+    uint64_t count = 0;
+    put(store, "file");
+    txlog_poison(txstore_log(store)); /* so that closing leaves a record in the log */
+    fixture_close(store);
+    cr_assert_eq(truncate(below(TXSTORE_NAME "/log/0000000000000001"), 100), 0);
+    must(txstore_check(NULL, fixture_root, NULL, note_fault, &faults, &count, err));
+    cr_expect_gt(count, 0);
+    cr_expect_eq(count, faults.count);
+    cr_assert_eq(unlink(below(TXSTORE_NAME "/control")), 0);
+    must(txstore_check(NULL, fixture_root, NULL, note_fault, &faults, &count, err));
+    cr_expect_eq(count, 1);
+    cr_expect_str_eq(faults.file, "control");
+    cr_expect_str_eq(faults.text, "missing");
+}
+
 Test(store_places, a_check_of_what_is_no_store_says_so)
 {
     uint64_t count = 0;
@@ -260,7 +285,74 @@ Test(store_places, a_check_of_what_is_no_store_says_so)
     cr_expect_eq(txstore_check(NULL, fixture_root, NULL, NULL, NULL, &count, err), TX_ENOTFOUND);
 }
 
+/* --- History --- */
+
+static enum tx_status note_commit(void *arg, const struct ktm_commit_info *commit,
+                                  struct tx_error *error)
+{
+    tx_lsn *newest = arg;
+    (void)error;
+    *newest = commit->lsn;
+    return TX_OK;
+}
+
+Test(store_places, only_what_the_history_has_can_be_reverted)
+{
+    struct txstore *store = fixture_open();
+    tx_lsn newest = 0;
+    put(store, "file");
+    must(txstore_history(store, note_commit, &newest, err));
+    cr_expect_eq(txstore_revert(store, newest + 1, NULL, err), TX_ENOTFOUND);
+    cr_expect_not_null(strstr(err->text, "not in the history any more"), "%s", err->text);
+    must(txstore_revert(store, newest, NULL, err));
+    cr_expect_neq(access(below("file"), F_OK), 0);
+    fixture_close(store);
+}
+
 /* --- Settings --- */
+
+static void change_settings_file(off_t at, uint8_t byte)
+{
+    uint8_t bytes[64];
+    int fd = open(below(TXSTORE_NAME "/settings"), O_RDWR | O_CLOEXEC);
+    cr_assert_eq(pread(fd, bytes, sizeof bytes, 0), (ssize_t)sizeof bytes);
+    bytes[at] = byte;
+    tx_put64(bytes + 56, tx_hash64(bytes, 56, 0));
+    cr_assert_eq(pwrite(fd, bytes, sizeof bytes, 0), (ssize_t)sizeof bytes);
+    close(fd);
+}
+
+Test(store_places, settings_of_another_version_or_size_are_refused)
+{
+    struct txstore *store = NULL;
+    change_settings_file(8, 2);
+    cr_expect_eq(txstore_open(fixture_root, NULL, &store, err), TX_EVERSION);
+    change_settings_file(8, 1);
+    fixture_close(fixture_open());
+    change_settings_file(12, 63); /* entries of the conflict table */
+    cr_expect_eq(txstore_open(fixture_root, NULL, &store, err), TX_EINVAL);
+    cr_assert_eq(truncate(below(TXSTORE_NAME "/settings"), 63), 0);
+    cr_expect_eq(txstore_open(fixture_root, NULL, &store, err), TX_ECORRUPT);
+    cr_expect_not_null(strstr(err->text, "63 bytes instead of 64"), "%s", err->text);
+}
+
+/* Who writes first makes the name of the store durable, or does not write. */
+Test(store_places, first_writer_whose_sync_of_the_name_fails_writes_nothing)
+{
+    struct fault_layer fault;
+    struct txstore_options options = {.io = &fault.layer.io};
+    struct txstore *store = NULL;
+    fault_init(&fault, txio_posix(), false);
+    (void)fault_add(&fault, &(struct fault_rule){.ops = LAYER_BIT(syncfs), .nth = 1, .times = 1,
+                                                 .kind = FAULT_ERRNO, .os_errno = EIO});
+    cr_expect_eq(txstore_open(fixture_root, &options, &store, err), TX_EIO);
+    cr_expect_not_null(strstr(err->text, "name of the store"), "%s", err->text);
+    fault_clear(&fault);
+    must(txstore_open(fixture_root, &options, &store, err));
+    put(store, "file");
+    must(txstore_close(store, err));
+    fault_release(&fault);
+}
 
 Test(store_places, settings_have_limits)
 {
