@@ -267,7 +267,7 @@ Test(store_places, what_a_store_lacks_is_reported)
     put(store, "file");
     txlog_poison(txstore_log(store)); /* so that closing leaves a record in the log */
     fixture_close(store);
-    cr_assert_eq(truncate(below(TXSTORE_NAME "/log/0000000000000001"), 100), 0);
+    cr_assert_eq(truncate(below(TXSTORE_NAME "/log/0000000000000001.seg"), 100), 0);
     must(txstore_check(NULL, fixture_root, NULL, note_fault, &faults, &count, err));
     cr_expect_gt(count, 0);
     cr_expect_eq(count, faults.count);
