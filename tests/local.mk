@@ -132,20 +132,25 @@ tests_unit_unit_ktm_SOURCES = \
 	tests/unit/ktm_fixture.h \
 	tests/unit/test_ktm_barrier.c \
 	tests/unit/test_ktm_change_set.c \
+	tests/unit/test_ktm_changes_file.c \
 	tests/unit/test_ktm_checkpoint.c \
 	tests/unit/test_ktm_commit.c \
 	tests/unit/test_ktm_conflict.c \
 	tests/unit/test_ktm_detached.c \
 	tests/unit/test_ktm_docs.c \
+	tests/unit/test_ktm_errors.c \
 	tests/unit/test_ktm_kill.c \
+	tests/unit/test_ktm_leftovers.c \
 	tests/unit/test_ktm_memory.c \
 	tests/unit/test_ktm_power.c \
 	tests/unit/test_ktm_prepared.c \
 	tests/unit/test_ktm_publish.c \
 	tests/unit/test_ktm_recover.c \
+	tests/unit/test_ktm_refused.c \
 	tests/unit/test_ktm_savepoint.c \
 	tests/unit/test_ktm_snapshot.c \
 	tests/unit/test_ktm_state.c \
+	tests/unit/test_ktm_strange_log.c \
 	tests/unit/test_ktm_txn.c \
 	tests/unit/test_ktm_txn_id.c \
 	tests/unit/test_ktm_txn_record.c \
@@ -165,13 +170,16 @@ tests_unit_unit_txcrash_LDADD = $(CRITERION_LIBS)
 
 unit_tests += tests/unit/unit_store
 tests_unit_unit_store_SOURCES = \
+	tests/unit/failing_alloc.h \
 	tests/unit/store_fixture.c \
 	tests/unit/store_fixture.h \
 	tests/unit/test_store_conflict.c \
+	tests/unit/test_store_errors.c \
 	tests/unit/test_store_forces.c \
 	tests/unit/test_store_hostile.c \
 	tests/unit/test_store_lost_sync.c \
 	tests/unit/test_store_open.c \
+	tests/unit/test_store_places.c \
 	tests/unit/test_store_readonly.c
 tests_unit_unit_store_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_unit_unit_store_LDADD = libtx_sim.la $(UNIT_STORE_LIBS) $(CRITERION_LIBS)

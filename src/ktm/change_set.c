@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The entries of a change set: u8 RM, u8 operation, u16 flags, u32 body size, body; no padding. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "ktm/ktm_internal.h"
 
@@ -38,13 +39,16 @@ enum tx_status ktm_changes_add(struct tx_buf *entries, const struct ktm_entry_he
                             KTM_CHANGES_MAX);
     }
     TX_TRY(tx_buf_reserve(entries, size, err));
-    uint8_t *at;
-    TX_TRY(tx_buf_extend(entries, KTM_ENTRY_HEADER_SIZE, &at, err));
+    uint8_t *at = entries->data + entries->size;
     tx_fields_encode(ktm_entry_fields, &complete, at);
+    at += KTM_ENTRY_HEADER_SIZE;
     for (int i = 0; i < count; i++) {
-        /* Cannot fail: the room is there. */
-        TX_TRY(tx_buf_append(entries, parts[i].iov_base, parts[i].iov_len, err));
+        if (parts[i].iov_len > 0) {
+            memcpy(at, parts[i].iov_base, parts[i].iov_len);
+            at += parts[i].iov_len;
+        }
     }
+    entries->size += size;
     return TX_OK;
 }
 

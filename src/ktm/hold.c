@@ -60,12 +60,11 @@ void ktm_hold_drop(struct ktm *tm, struct ktm_hold *hold)
         return;
     }
     txio_mutex_lock(tm->io, &tm->mutex);
-    for (struct ktm_hold **at = &tm->holds; *at; at = &(*at)->next) {
-        if (*at == hold) {
-            *at = hold->next;
-            break;
-        }
+    struct ktm_hold **at = &tm->holds;
+    while (*at != hold) {
+        at = &(*at)->next;
     }
+    *at = hold->next;
     /* Fails only when the descriptor is gone, and the lock with it. */
     (void)hold_lock(tm, hold_byte(&hold->id), TXIO_UNLOCK);
     hold->taken = false;

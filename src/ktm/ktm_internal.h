@@ -241,9 +241,11 @@ void ktm_publish_try(struct ktm *tm);
 enum tx_status ktm_settle(struct ktm *tm, struct tx_error *err) TX_CHECKED;
 /* The failure may pass without a reopening. */
 bool ktm_may_pass(enum tx_status status);
-/* The RMs that have entries, as bits. Errors: TX_EVERSION for one that is not here. */
-enum tx_status ktm_entries_rms(struct ktm *tm, struct ktm_cursor entries, unsigned *rms,
-                               struct tx_error *err) TX_CHECKED;
+/* The RMs that have entries, as bits. */
+unsigned ktm_entries_rms(struct ktm_cursor entries);
+/* The same. Errors: TX_EVERSION for one that is not here. */
+enum tx_status ktm_entries_known(struct ktm *tm, struct ktm_cursor entries, unsigned *rms,
+                                 struct tx_error *err) TX_CHECKED;
 
 /* --- checkpoint.c --- */
 enum ktm_trim { KTM_TRIM_LOG, KTM_KEEP_LOG };

@@ -189,14 +189,14 @@ enum tx_status ktm_prepared_load_keys(struct ktm *tm, tx_lsn append_lsn, unsigne
 
 static bool has_key(const uint64_t *keys, size_t count, uint64_t key)
 {
-    return count != 0 && bsearch(&key, keys, count, sizeof *keys, compare_keys) != NULL;
+    return bsearch(&key, keys, count, sizeof *keys, compare_keys) != NULL;
 }
 
 struct ktm_prepared_slot *ktm_prepared_conflict(struct ktm *tm, const struct ktm_key *key)
 {
     for (unsigned i = 0; i < KTM_PREPARED_MAX; i++) {
         const struct ktm_prepared_keys *theirs = &tm->prepared_keys[i];
-        if (!is_undecided(tm->shared, i) || !theirs->loaded) {
+        if (!is_undecided(tm->shared, i)) {
             continue;
         }
         bool checks = key->kind != KTM_KEY_MARK;

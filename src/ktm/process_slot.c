@@ -71,9 +71,6 @@ bool ktm_process_lives(struct ktm *tm, uint32_t owner)
         atomic_load(&tm->shared->processes[slot].generation) != owner >> OWNER_SLOT_BITS) {
         return false;
     }
-    if (slot == (tm->owner & OWNER_SLOT_MASK) && tm->slot_taken) {
-        return false; /* our byte, and not our word */
-    }
     /* An error counts as life: nothing is taken from somebody who may be there. */
     return tm->io->ops->lock_probe(tm->io, txlog_control_fd(tm->log), slot_byte(slot)) != 0;
 }

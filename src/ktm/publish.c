@@ -15,14 +15,20 @@ bool ktm_may_pass(enum tx_status status)
     return status == TX_ENOSPC || status == TX_ENOMEM || status == TX_ELIMIT;
 }
 
-enum tx_status ktm_entries_rms(struct ktm *tm, struct ktm_cursor entries, unsigned *rms,
-                               struct tx_error *err)
+unsigned ktm_entries_rms(struct ktm_cursor entries)
 {
     struct ktm_change change;
-    unsigned found = 0;
+    unsigned rms = 0;
     while (ktm_cursor_next(&entries, &change)) {
-        found |= 1u << change.rm;
+        rms |= 1u << change.rm;
     }
+    return rms;
+}
+
+enum tx_status ktm_entries_known(struct ktm *tm, struct ktm_cursor entries, unsigned *rms,
+                                 struct tx_error *err)
+{
+    unsigned found = ktm_entries_rms(entries);
     for (unsigned rm = 0; rm < KTM_RM_MAX; rm++) {
         if ((found & 1u << rm) && !tm->rm_ops[rm]) {
             return tx_error_set(err, TX_EVERSION, "entries of unknown resource manager %u", rm);
@@ -36,7 +42,7 @@ static enum tx_status redo_all(struct ktm *tm, const struct ktm_commit_info *com
                                struct ktm_published *state, struct tx_error *err)
 {
     unsigned rms;
-    TX_TRY(ktm_entries_rms(tm, commit->entries, &rms, err));
+    TX_TRY(ktm_entries_known(tm, commit->entries, &rms, err));
     for (unsigned rm = 0; rm < KTM_RM_MAX; rm++) {
         const struct ktm_rm_ops *ops = tm->rm_ops[rm];
         if (rms & 1u << rm || (ops && ops->redo_every_commit)) {
@@ -181,11 +187,9 @@ enum tx_status ktm_settle(struct ktm *tm, struct tx_error *err)
 {
     struct txlog_info info;
     txlog_get_info(tm->log, &info);
-    enum tx_status status = txlog_force(tm->log, info.append_lsn, err);
-    if (status == TX_EOUTCOME) {
+    if (txlog_force(tm->log, info.append_lsn, err) != TX_OK) {
         /* The outcome of others is unknown; whoever settles has nothing in the log yet. */
         return tx_error_set(err, TX_EPOISONED, "force the log failed; reopen the store");
     }
-    TX_TRY(status);
     return ktm_publish(tm, info.append_lsn, NULL, err);
 }

@@ -6,16 +6,11 @@
 
 static uint64_t field_number(const struct tx_field *field, const uint8_t *disk)
 {
-    switch (field->width) {
-    case 1:
-        return disk[0];
-    case 2:
-        return tx_get16(disk);
-    case 4:
-        return tx_get32(disk);
-    default:
-        return tx_get64(disk);
+    uint64_t number = 0;
+    for (size_t i = field->width; i > 0; i--) {
+        number = number << 8 | disk[i - 1];
     }
+    return number;
 }
 
 static void describe_fields(const struct tx_field *fields, const uint8_t *disk, txlog_field_fn *fn,

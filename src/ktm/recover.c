@@ -117,7 +117,7 @@ static enum tx_status note_record(void *arg, const struct ktm_logged *logged, st
         TX_TRY(note_decision(recovery, logged, err));
     }
     if (logged->kind == KTM_COMMIT || logged->kind == KTM_PREPARE) {
-        TX_TRY(ktm_entries_rms(recovery->tm, logged->record.entries, &rms, err));
+        TX_TRY(ktm_entries_known(recovery->tm, logged->record.entries, &rms, err));
     }
     recovery->redone += logged->has_effects && logged->at.lsn >= recovery->oldest_steady;
     return TX_OK;
@@ -140,9 +140,7 @@ static enum tx_status redo_commit(void *arg, const struct ktm_commit_info *commi
 {
     struct recovery *recovery = arg;
     struct ktm *tm = recovery->tm;
-    unsigned rms;
-    TX_TRY(ktm_entries_rms(tm, commit->entries, &rms, err));
-    if (!(rms & 1u << recovery->rm)) {
+    if (!(ktm_entries_rms(commit->entries) & 1u << recovery->rm)) {
         return TX_OK;
     }
     return tm->rm_ops[recovery->rm]->redo(tm->rms[recovery->rm], commit, KTM_REDO_RECOVER,

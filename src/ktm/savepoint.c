@@ -113,10 +113,12 @@ enum tx_status ktm_savepoints_encode(const struct ktm_txn *txn, struct tx_buf *o
     for (size_t i = 0; i < txn->savepoint_count; i++) {
         const struct ktm_savepoint *mark = &txn->savepoints[i];
         size_t name_size = strlen(mark->name);
-        TX_TRY(tx_buf_put64(out, mark->size, err));
-        TX_TRY(tx_buf_put64(out, mark->count, err));
-        TX_TRY(tx_buf_put8(out, (uint8_t)name_size, err));
-        TX_TRY(tx_buf_append(out, mark->name, name_size, err));
+        uint8_t *at;
+        TX_TRY(tx_buf_extend(out, 17 + name_size, &at, err));
+        tx_put64(at, mark->size);
+        tx_put64(at + 8, mark->count);
+        at[16] = (uint8_t)name_size;
+        memcpy(at + 17, mark->name, name_size);
     }
     return TX_OK;
 }
@@ -143,7 +145,7 @@ enum tx_status ktm_savepoints_decode(struct ktm_txn *txn, const struct ktm_recor
                                      struct tx_error *err)
 {
     struct tx_reader reader = tx_reader_on(record->savepoints, record->header.savepoints_size);
-    for (uint32_t i = 0; i < record->header.savepoint_count && !reader.failed; i++) {
+    for (uint32_t i = 0; i < record->header.savepoint_count; i++) {
         uint64_t size = tx_read64(&reader);
         uint64_t count = tx_read64(&reader);
         uint8_t name_size = tx_read8(&reader);

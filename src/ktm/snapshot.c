@@ -55,8 +55,7 @@ static struct ktm_snapshot_slot *slot_claim(struct ktm *tm, uint64_t start, uint
         uint32_t at = (uint32_t)((start + i) % KTM_ATTACHED_MAX);
         struct ktm_snapshot_slot *slot = &tm->shared->snapshots[at];
         uint32_t nobody = 0;
-        if (atomic_load_explicit(&slot->owner, memory_order_relaxed) == 0 &&
-            atomic_compare_exchange_strong(&slot->owner, &nobody, tm->owner)) {
+        if (atomic_compare_exchange_strong(&slot->owner, &nobody, tm->owner)) {
             *number = at;
             return slot;
         }
@@ -71,7 +70,7 @@ static void bury_the_dead(struct ktm *tm)
     for (uint32_t i = 0; i < KTM_ATTACHED_MAX; i++) {
         struct ktm_snapshot_slot *slot = &tm->shared->snapshots[i];
         uint32_t owner = atomic_load(&slot->owner);
-        if (owner != 0 && !ktm_process_lives(tm, owner)) {
+        if (!ktm_process_lives(tm, owner)) {
             (void)atomic_compare_exchange_strong(&slot->owner, &owner, 0);
         }
     }

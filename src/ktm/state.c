@@ -47,19 +47,17 @@ void ktm_state_move(enum ktm_state *state, enum ktm_state to)
     *state = to;
 }
 
-static bool savepoints_hold(const struct ktm_txn *txn)
+static void savepoints_check(const struct ktm_txn *txn)
 {
     size_t size = 0;
     uint64_t count = 0;
     for (size_t i = 0; i < txn->savepoint_count; i++) {
         const struct ktm_savepoint *mark = &txn->savepoints[i];
-        if (mark->size < size || mark->count < count || mark->name[0] == '\0') {
-            return false;
-        }
+        TX_INVARIANT(mark->size >= size && mark->count >= count && mark->name[0] != '\0');
         size = mark->size;
         count = mark->count;
     }
-    return size <= txn->entries.size && count <= txn->entry_count;
+    TX_INVARIANT(size <= txn->entries.size && count <= txn->entry_count);
 }
 
 void ktm_txn_check(const struct ktm_txn *txn)
@@ -69,7 +67,7 @@ void ktm_txn_check(const struct ktm_txn *txn)
     TX_INVARIANT(txn->state != KTM_IN_DOUBT); /* those are in no process */
     TX_INVARIANT(txn->entries.size >= txn->entry_count * KTM_ENTRY_HEADER_SIZE);
     TX_INVARIANT((txn->entry_count == 0) == (txn->entries.size == 0));
-    TX_INVARIANT(savepoints_hold(txn));
+    savepoints_check(txn);
     TX_INVARIANT(txn->staging_dir < 0 || txn->hold.taken);
     TX_INVARIANT(!txn->saved || txn->hold.taken);
     TX_INVARIANT(txn->state != KTM_ACTIVE || txn->has_snapshot);

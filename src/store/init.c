@@ -42,15 +42,15 @@ static enum tx_status init_split(const char *root, const char *store_path,
     memcpy(place->name, name, length + 1);
     memcpy(place->temporary, name, length);
     memcpy(place->temporary + length, TEMPORARY_SUFFIX, sizeof TEMPORARY_SUFFIX);
-    if (!store_path) {
-        TX_TRY(tx_buf_append_text(&parent, root, err));
-    } else if (!slash) {
-        TX_TRY(tx_buf_append_text(&parent, ".", err));
-    } else {
-        TX_TRY(tx_buf_append(&parent, store_path, slash > store_path ? (size_t)(slash - store_path)
-                                                                     : 1, err));
+    const char *from = store_path ? "." : root;
+    size_t size = strlen(from);
+    if (slash) {
+        from = store_path;
+        size = slash > store_path ? (size_t)(slash - store_path) : 1;
     }
-    TX_TRY(tx_buf_append(&parent, "", 1, err));
+    uint8_t *at;
+    TX_TRY(tx_buf_extend(&parent, size + 1, &at, err));
+    memcpy(at, from, size);
     return txio_open(place->io, TXIO_CWD, (const char *)parent.data, TXIO_READ | TXIO_DIRECTORY, 0,
                      &place->parent, err);
 }

@@ -39,22 +39,22 @@ static const struct tx_field settings_fields[] = {
 #define SETTINGS_SIZE 64u
 #define SEALED_SIZE (SETTINGS_SIZE - 8u)
 
-enum tx_status txstore_settings_check(const struct txstore_settings *settings, struct tx_error *err)
+/* With the defaults filled in. */
+static enum tx_status settings_check(const struct txstore_settings *settings, struct tx_error *err)
 {
     uint64_t segment = settings->log_segment_size;
-    if (segment != 0 && (segment < TXLOG_SEGMENT_SIZE_MIN || segment > TXLOG_SEGMENT_SIZE_MAX ||
-                         segment % TXLOG_BLOCK_SIZE != 0)) {
+    if (segment < TXLOG_SEGMENT_SIZE_MIN || segment > TXLOG_SEGMENT_SIZE_MAX ||
+        segment % TXLOG_BLOCK_SIZE != 0) {
         return tx_error_set(err, TX_EINVAL,
                             "log.segment-size must be a multiple of %u between %u and %u",
                             TXLOG_BLOCK_SIZE, TXLOG_SEGMENT_SIZE_MIN, TXLOG_SEGMENT_SIZE_MAX);
     }
     uint32_t entries = settings->conflict_entries;
-    if (entries != 0 && (entries < 64 || entries > (1u << 24) || (entries & (entries - 1)) != 0)) {
+    if (entries < 64 || entries > (1u << 24) || (entries & (entries - 1)) != 0) {
         return tx_error_set(err, TX_EINVAL,
                             "conflict-entries must be a power of two between 64 and 16777216");
     }
-    if (settings->log_size_max != 0 && settings->log_size_max < 3 * (segment ? segment
-                                                       : (uint64_t)TXLOG_SEGMENT_SIZE_DEFAULT)) {
+    if (settings->log_size_max != 0 && settings->log_size_max < 3 * segment) {
         return tx_error_set(err, TX_EINVAL, "log.size-max must hold three segments at least");
     }
     if (settings->inline_max > TXLOG_PAYLOAD_MAX / 2) {
@@ -84,7 +84,7 @@ enum tx_status txstore_settings_save(struct txio *io, int dir,
 {
     struct txstore_settings full = *settings;
     settings_fill_defaults(&full);
-    TX_TRY(txstore_settings_check(&full, err));
+    TX_TRY(settings_check(&full, err));
     struct settings_disk disk = {
         .magic = SETTINGS_MAGIC,
         .version = SETTINGS_VERSION,
@@ -107,8 +107,8 @@ static enum tx_status settings_decode(const uint8_t *bytes, struct txstore_setti
                                       struct tx_error *err)
 {
     struct settings_disk disk;
-    if (!tx_fields_decode(settings_fields, &disk, bytes) || disk.magic != SETTINGS_MAGIC ||
-        disk.seal != tx_hash64(bytes, SEALED_SIZE, 0)) {
+    (void)tx_fields_decode(settings_fields, &disk, bytes); /* nothing reserved */
+    if (disk.magic != SETTINGS_MAGIC || disk.seal != tx_hash64(bytes, SEALED_SIZE, 0)) {
         return tx_error_set(err, TX_ECORRUPT, "settings: seal does not match, offset 0");
     }
     if (disk.version != SETTINGS_VERSION) {
@@ -122,7 +122,7 @@ static enum tx_status settings_decode(const uint8_t *bytes, struct txstore_setti
         .history_size_max = disk.history_size_max,
         .conflict_entries = disk.conflict_entries,
     };
-    return txstore_settings_check(settings, err);
+    return settings_check(settings, err);
 }
 
 enum tx_status txstore_settings_load(struct txio *io, int dir, struct txstore_settings *settings,

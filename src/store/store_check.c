@@ -84,10 +84,7 @@ static enum tx_status check_transactions(struct txstore *store, struct check_job
         check_report(job, "log", 0, why.text);
         return TX_OK;
     }
-    if (status != TX_OK && err) {
-        *err = why;
-    }
-    return status;
+    return status == TX_OK ? TX_OK : tx_error_set(err, status, "%s", why.text);
 }
 
 static enum tx_status check_all(struct txstore *store, struct check_job *job, struct tx_error *err)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* History and revert: a commit is undone by a new transaction of inverse changes. */
+#include <stdio.h>
+
 #include "store/store_internal.h"
 
 enum tx_status txstore_history(struct txstore *store, ktm_commit_fn *fn, void *arg,
@@ -38,11 +40,10 @@ static enum tx_status revert_build(struct txstore *store, struct revert_job *job
 enum tx_status txstore_revert(struct txstore *store, tx_lsn lsn, tx_lsn *new_lsn,
                               struct tx_error *err)
 {
-    TX_AUTO(tx_buf) text = TX_BUF_INIT;
-    TX_TRY(tx_buf_printf(&text, err, "revert %llu", (unsigned long long)lsn));
-    TX_TRY(tx_buf_append(&text, "", 1, err));
-    struct ktm_begin_options options = {.description = (const char *)text.data};
+    char text[32];
+    struct ktm_begin_options options = {.description = text};
     struct revert_job job = {.lsn = lsn};
+    (void)snprintf(text, sizeof text, "revert %llu", (unsigned long long)lsn);
     enum tx_status status = ktm_begin(store->tm, &options, &job.txn, err);
     if (status != TX_OK) {
         return status;
@@ -50,7 +51,7 @@ enum tx_status txstore_revert(struct txstore *store, tx_lsn lsn, tx_lsn *new_lsn
     status = revert_build(store, &job, err);
     if (status != TX_OK) {
         ktm_rollback(job.txn);
-        tx_error_prefix(err, "revert %llu", (unsigned long long)lsn);
+        tx_error_prefix(err, "%s", text);
         return status;
     }
     return ktm_commit(job.txn, new_lsn, err);

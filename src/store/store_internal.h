@@ -47,8 +47,6 @@ enum tx_status txstore_settings_load(struct txio *io, int dir, struct txstore_se
 enum tx_status txstore_settings_save(struct txio *io, int dir,
                                      const struct txstore_settings *settings,
                                      struct tx_error *err) TX_CHECKED;
-enum tx_status txstore_settings_check(const struct txstore_settings *settings,
-                                      struct tx_error *err) TX_CHECKED;
 
 /* store_shared.c */
 enum tx_status txstore_shared_create(struct txstore *store, struct tx_error *err) TX_CHECKED;

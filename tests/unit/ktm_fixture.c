@@ -221,6 +221,29 @@ tx_lsn raw_append(struct handle *handle, uint32_t kind, const void *data, size_t
     return lsn;
 }
 
+tx_lsn raw_transaction(struct handle *handle, uint32_t kind, uint64_t sequence, uint8_t rm)
+{
+    TX_AUTO(tx_buf) bytes = TX_BUF_INIT;
+    TX_AUTO(tx_buf) entries = TX_BUF_INIT;
+    struct ktm_entry_header entry = {.rm = rm, .op = TOY_MARK};
+    ok(ktm_changes_add(&entries, &entry, NULL, 0, ERR));
+    struct ktm_header header = {
+        .epoch = 1, .sequence = sequence, .entry_count = 1, .entries_size = entries.size};
+    ok(ktm_header_encode(&header, "", &bytes, ERR));
+    ok(tx_buf_append(&bytes, entries.data, entries.size, ERR));
+    return raw_append(handle, kind, bytes.data, bytes.size);
+}
+
+tx_lsn raw_decision(struct handle *handle, enum ktm_outcome outcome, uint64_t sequence,
+                    tx_lsn prepare)
+{
+    TX_AUTO(tx_buf) bytes = TX_BUF_INIT;
+    struct ktm_decision decision = {
+        .outcome = outcome, .epoch = 1, .sequence = sequence, .prepare_lsn = prepare};
+    ok(ktm_decision_encode(&decision, &bytes, ERR));
+    return raw_append(handle, KTM_DECIDE, bytes.data, bytes.size);
+}
+
 int in_child(void (*fn)(void *arg), void *arg)
 {
     int status = 0;

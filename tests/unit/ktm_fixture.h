@@ -119,6 +119,10 @@ bool store_has(const struct world *world, const char *path);
 const char *payload_path(const struct ktm_id *id);
 /* Write to the log past the manager: what a broken or hostile writer would leave. */
 tx_lsn raw_append(struct handle *handle, uint32_t kind, const void *data, size_t size);
+/* A COMMIT or PREPARE of transaction 1-`sequence` with one entry, of resource manager `rm`. */
+tx_lsn raw_transaction(struct handle *handle, uint32_t kind, uint64_t sequence, uint8_t rm);
+tx_lsn raw_decision(struct handle *handle, enum ktm_outcome outcome, uint64_t sequence,
+                    tx_lsn prepare);
 
 /* Run `fn` in a forked child and answer its exit status (128 + signal when killed). */
 int in_child(void (*fn)(void *arg), void *arg);

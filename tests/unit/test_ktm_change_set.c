@@ -115,6 +115,8 @@ Test(ktm_change_set, too_much_is_refused_and_leaves_the_rest)
     fails(TX_ELIMIT, ktm_changes_add(&entries, &header, halves, 2, ERR));
     struct iovec one_too_many = {&byte, KTM_CHANGES_MAX - before - KTM_ENTRY_HEADER_SIZE + 1};
     fails(TX_ELIMIT, ktm_changes_add(&entries, &header, &one_too_many, 1, ERR));
+    struct iovec too_large_alone = {&byte, KTM_CHANGES_MAX};
+    fails(TX_ELIMIT, ktm_changes_add(&entries, &header, &too_large_alone, 1, ERR));
     cr_expect_eq(entries.size, before);
     /* At the limit the buffer pretends to be nearly full; the bytes are not really there. */
     struct tx_buf nearly = {entries.data, KTM_CHANGES_MAX - KTM_ENTRY_HEADER_SIZE, SIZE_MAX};

@@ -235,3 +235,28 @@ Test(ktm_publish, redo_is_for_who_has_entries_or_wants_every_commit)
     cr_expect_eq(world->live[0]->redos, 2);
     cr_expect_eq(world->live[1]->redos, 1);
 }
+
+/* Who needs what is not carried out yet is told why it is not, and can try again. */
+Test(ktm_publish, those_who_depend_on_a_pending_commit_are_told_why)
+{
+    struct ktm_txn *txn = txn_begin(&handle, 0), *pending = txn_begin(&handle, 0);
+    struct ktm_txn *barrier = txn_begin(&handle, 0);
+    struct ktm_id id = ktm_txn_id(txn);
+    uint64_t removed = 0;
+    toy_set(txn, 0, 1, 5);
+    ok(ktm_detach(txn, ERR));
+    toy_set(pending, 1, 2, 6);
+    atomic_store(&world->live[1]->redo_status, TX_ENOSPC);
+    fails(TX_EPENDING, ktm_commit(pending, NULL, ERR));
+    fails(TX_ENOSPC, ktm_attach(handle.tm, &id, &txn, ERR));
+    fails(TX_ENOSPC, ktm_checkpoint_run(handle.tm, KTM_TRIM_LOG, &removed, ERR));
+    toy_entry(barrier, 0, TOY_SET_WITH_BARRIER, 3, 7);
+    fails(TX_ENOSPC, ktm_commit(barrier, NULL, ERR));
+    cr_expect_eq(atomic_load(&handle.tm->shared->gate), 0);
+    atomic_store(&world->live[1]->redo_status, TX_OK);
+    ok(ktm_attach(handle.tm, &id, &txn, ERR));
+    ok(ktm_commit(txn, NULL, ERR));
+    cr_expect_eq(toy_live_value(world, 0, 1), 5);
+    cr_expect_eq(toy_live_value(world, 1, 2), 6);
+    cr_expect_eq(toy_live_value(world, 0, 3), 0);
+}

@@ -72,6 +72,8 @@ Test(ktm_recover, failing_redo_stops_it_and_nothing_is_lost)
 Test(ktm_recover, resource_managers_may_be_steady_to_different_points)
 {
     commit_pair(&handle, 1, 5);
+    atomic_store(&world->live[1]->steady_status, TX_ELIMIT);
+    fails(TX_ELIMIT, ktm_checkpoint(handle.tm, ERR));
     atomic_store(&world->live[1]->steady_status, TX_ENOMEM);
     fails(TX_ENOMEM, ktm_checkpoint(handle.tm, ERR)); /* the first toy is steady now */
     commit_pair(&handle, 2, 6);
@@ -159,61 +161,39 @@ Test(ktm_recover, record_of_unknown_kind_is_refused)
     refused(TX_EVERSION);
 }
 
-static void append_transaction(uint32_t kind, uint64_t sequence, uint8_t rm)
-{
-    TX_AUTO(tx_buf) bytes = TX_BUF_INIT;
-    TX_AUTO(tx_buf) entries = TX_BUF_INIT;
-    struct ktm_entry_header entry = {.rm = rm, .op = 1};
-    ok(ktm_changes_add(&entries, &entry, NULL, 0, ERR));
-    struct ktm_header header = {
-        .epoch = 1, .sequence = sequence, .entry_count = 1, .entries_size = entries.size};
-    ok(ktm_header_encode(&header, "", &bytes, ERR));
-    ok(tx_buf_append(&bytes, entries.data, entries.size, ERR));
-    raw_append(&handle, kind, bytes.data, bytes.size);
-}
-
-static void append_decision(uint64_t sequence, tx_lsn prepare)
-{
-    TX_AUTO(tx_buf) bytes = TX_BUF_INIT;
-    struct ktm_decision decision = {
-        .outcome = KTM_DECIDE_COMMIT, .epoch = 1, .sequence = sequence, .prepare_lsn = prepare};
-    ok(ktm_decision_encode(&decision, &bytes, ERR));
-    raw_append(&handle, KTM_DECIDE, bytes.data, bytes.size);
-}
-
 Test(ktm_recover, entries_of_an_unknown_resource_manager_are_refused)
 {
     commit_pair(&handle, 1, 5);
-    append_transaction(KTM_COMMIT, 70, 3);
+    raw_transaction(&handle, KTM_COMMIT, 70, 3);
     refused(TX_EVERSION);
 }
 
 Test(ktm_recover, transaction_that_is_prepared_twice_is_refused)
 {
-    append_transaction(KTM_PREPARE, 70, 0);
-    append_transaction(KTM_PREPARE, 70, 0);
+    raw_transaction(&handle, KTM_PREPARE, 70, 0);
+    raw_transaction(&handle, KTM_PREPARE, 70, 0);
     refused(TX_ECORRUPT);
 }
 
 Test(ktm_recover, decision_about_nothing_is_refused)
 {
     tx_lsn commit = commit_pair(&handle, 1, 5);
-    append_decision(70, commit);
+    raw_decision(&handle, KTM_DECIDE_COMMIT, 70, commit);
     refused(TX_ECORRUPT);
 }
 
 Test(ktm_recover, decision_about_a_later_record_is_refused)
 {
-    append_decision(70, handle_log_info(&handle).append_lsn);
-    append_transaction(KTM_PREPARE, 70, 0);
+    raw_decision(&handle, KTM_DECIDE_COMMIT, 70, handle_log_info(&handle).append_lsn);
+    raw_transaction(&handle, KTM_PREPARE, 70, 0);
     refused(TX_ECORRUPT);
 }
 
 Test(ktm_recover, decision_about_another_transaction_is_refused)
 {
     tx_lsn lsn = handle_log_info(&handle).append_lsn;
-    append_transaction(KTM_PREPARE, 70, 0);
-    append_decision(71, lsn);
+    raw_transaction(&handle, KTM_PREPARE, 70, 0);
+    raw_decision(&handle, KTM_DECIDE_COMMIT, 71, lsn);
     refused(TX_ECORRUPT);
 }
 
@@ -224,7 +204,7 @@ Test(ktm_recover, transaction_that_is_decided_twice_is_refused)
     tx_lsn lsn = handle_log_info(&handle).append_lsn;
     ok(ktm_prepare(txn, ERR));
     ok(ktm_rollback_prepared(handle.tm, &id, ERR));
-    append_decision(id.sequence, lsn);
+    raw_decision(&handle, KTM_DECIDE_COMMIT, id.sequence, lsn);
     refused(TX_ECORRUPT);
 }
 
@@ -292,6 +272,17 @@ Test(ktm_recover, what_is_steady_can_be_read_at_rest_and_recovered_beside_the_re
     cr_expect_eq(toy_get(txn, 0, 1), 6);
     ktm_rollback(txn);
     handle_close(&writer);
+}
+
+Test(ktm_recover, damage_is_found_at_rest_too)
+{
+    bool opened = true;
+    commit_pair(&handle, 1, 5);
+    close_log(true);
+    cr_assert(handle_rest(&handle, world));
+    make_file(world->temp.fd, "toy1", "damaged");
+    fails(TX_ECORRUPT, ktm_open_clean(handle.tm, &opened, ERR));
+    cr_expect_not(opened);
 }
 
 Test(ktm_recover, what_is_not_steady_is_carried_out_before_anybody_reads)
@@ -392,11 +383,13 @@ Test(ktm_recover, refused_store_can_be_salvaged)
     refused(TX_ECORRUPT);
     handle_close(&handle);
     salvage_open(&salvaged);
+    fails(TX_ECORRUPT, ktm_check(salvaged.tm, ERR));
     struct ktm_txn *txn = txn_begin(&salvaged, 0);
     cr_expect_eq(toy_get(txn, 0, 1), 5, "the steady state");
     fails(TX_ECORRUPT, ktm_txn_view(txn, 1, &view, ERR));
     fails(TX_EREADONLY, toy_try_set(txn, 0, 1, 7));
     ok(ktm_list(salvaged.tm, list_none, NULL, ERR));
+    fails(TX_EREADONLY, ktm_checkpoint(salvaged.tm, ERR));
     fails(TX_EVERSION, ktm_each_commit(salvaged.tm, start, UINT64_MAX, count_commits, &count, ERR));
     cr_expect_eq(count, 1);
     ktm_rollback(txn);

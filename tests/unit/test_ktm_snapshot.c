@@ -42,6 +42,18 @@ Test(ktm_snapshot, oldest_is_that_of_the_oldest_reader)
     handle_close(&other);
 }
 
+Test(ktm_snapshot, published_token_is_that_of_the_newest_state)
+{
+    uint64_t old[KTM_TOKEN_WORDS], new[KTM_TOKEN_WORDS];
+    struct ktm_txn *reader = txn_begin(&handle, 0);
+    commit_pair(&handle, 1, 7);
+    ktm_txn_token(reader, 0, (uint8_t *)old);
+    ktm_published_token(handle.tm, 0, (uint8_t *)new);
+    cr_expect_eq(old[1], 0);
+    cr_expect_eq(new[1], 7);
+    ktm_rollback(reader);
+}
+
 static void begin_and_die(void *arg)
 {
     struct handle mine;

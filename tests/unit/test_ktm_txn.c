@@ -31,6 +31,9 @@ Test(ktm_txn, begin_takes_what_it_is_given)
     cr_expect_eq(ktm_txn_state(txn), KTM_ACTIVE);
     cr_expect_eq(ktm_txn_manager(txn), handle.tm);
     cr_expect_eq(ktm_txn_snapshot(txn), ktm_published(handle.tm));
+    int64_t now_ns = handle.io->ops->realtime_ns(handle.io);
+    cr_expect_leq(ktm_txn_begin_time(txn), now_ns);
+    cr_expect_gt(ktm_txn_begin_time(txn), now_ns - INT64_C(3600000000000));
     ktm_rollback(txn);
     ok(ktm_begin(handle.tm, NULL, &txn, ERR));
     cr_expect_str_eq(ktm_txn_description(txn), "");
