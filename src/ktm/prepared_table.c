@@ -189,7 +189,7 @@ enum tx_status ktm_prepared_load_keys(struct ktm *tm, tx_lsn append_lsn, unsigne
 
 static bool has_key(const uint64_t *keys, size_t count, uint64_t key)
 {
-    return bsearch(&key, keys, count, sizeof *keys, compare_keys) != NULL;
+    return count != 0 && bsearch(&key, keys, count, sizeof *keys, compare_keys) != NULL;
 }
 
 struct ktm_prepared_slot *ktm_prepared_conflict(struct ktm *tm, const struct ktm_key *key)
