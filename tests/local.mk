@@ -72,6 +72,7 @@ tests_unit_unit_io_SOURCES = \
 	tests/unit/test_txio_posix_lock.c \
 	tests/unit/test_txio_posix_name.c \
 	tests/unit/test_txio_posix_path.c \
+	tests/unit/test_txio_posix_refused.c \
 	tests/unit/test_txio_remove_tree.c \
 	tests/unit/test_txio_wrappers.c
 tests_unit_unit_io_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
