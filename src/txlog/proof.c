@@ -34,9 +34,9 @@ static bool fits_spare(struct txlog *log)
 {
     struct txlog_shared *shared = log->shared;
     uint64_t aim = atomic_load_explicit(&shared->aim_lsn, SEQ_CST);
-    uint64_t proven = atomic_load_explicit(&shared->proven_lsn, SEQ_CST);
-    return aim < proven || aim - proven + frame_size(EPOCH_PAYLOAD_SIZE) <=
-                               segment_capacity(log->control.segment_size);
+    uint64_t proven = atomic_load_explicit(&shared->proven_lsn, SEQ_CST); /* never above aim */
+    return aim - proven + frame_size(EPOCH_PAYLOAD_SIZE) <=
+           segment_capacity(log->control.segment_size);
 }
 
 static enum tx_status prove_locked(struct txlog *log, tx_lsn lsn, struct tx_error *err)
