@@ -104,6 +104,7 @@ tests_unit_unit_log_SOURCES = \
 	tests/unit/test_txlog_append.c \
 	tests/unit/test_txlog_control.c \
 	tests/unit/test_txlog_crash.c \
+	tests/unit/test_txlog_each_failure.c \
 	tests/unit/test_txlog_errors.c \
 	tests/unit/test_txlog_force.c \
 	tests/unit/test_txlog_format_doc.c \

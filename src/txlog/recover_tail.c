@@ -180,9 +180,11 @@ enum tx_status recover_into_new(struct txlog *log, struct recover_plan *plan, st
     TX_TRY(copy_epoch(log, plan, &draft, err));
     /* Crash here: a file without a segment's name; the old tail is what it was. */
     TX_TRY(txio_datasync(log->io, draft.fd, "the new segment", err));
-    enum tx_status status = segment_draft_publish(&draft, err);
+    struct tx_error why;
+    enum tx_status status = segment_draft_publish(&draft, &why);
     if (status != TX_OK) {
-        return draft.is_named ? TX_EIO : status; /* not to be taken for "nothing has changed" */
+        /* With its name there it is not to be taken for "nothing has changed". */
+        return tx_error_set(err, draft.is_named ? TX_EIO : status, "%s", why.text);
     }
     plan->ref = (struct segment_ref){draft.header.seq, draft.header.first_lsn, draft.header.size};
     plan->end = end;

@@ -33,8 +33,8 @@ bool table_get(struct txlog_shared *shared, uint64_t index, struct segment_ref *
     return true;
 }
 
-/* The first entry in [low, high) that begins after `lsn`, or `high`. What the head has passed begins
- * before. */
+/* The first entry in [low, high) that begins after `lsn`, or `high`. What the head has passed does
+ * not. */
 static uint64_t find_after(struct txlog_shared *shared, tx_lsn lsn, uint64_t low, uint64_t high)
 {
     while (low < high) {
