@@ -119,6 +119,7 @@ tests_unit_unit_log_SOURCES = \
 	tests/unit/test_txlog_log_verify.c \
 	tests/unit/test_txlog_log_walk.c \
 	tests/unit/test_txlog_lost_sync.c \
+	tests/unit/test_txlog_meanwhile.c \
 	tests/unit/test_txlog_races.c \
 	tests/unit/test_txlog_recover_damage.c \
 	tests/unit/test_txlog_recover_tail.c \

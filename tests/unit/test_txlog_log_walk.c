@@ -164,11 +164,13 @@ Test(txlog_log_walk, more_segments_than_that_are_refused_and_can_be_salvaged)
 {
     struct log_user salvager = {.io = txio_posix()};
     struct txlog_record record;
+    char words[64];
     make_segments(LOG_TABLE_SIZE + 2);
     cr_assert_not(open_at_rest());
     fails(TX_ELIMIT, log_try_open(&user, txio_posix(), temp.fd));
-    cr_assert_not_null(strstr(test_err.text, "log has 1090 segments, more than 1087"), "%s",
-                       test_err.text);
+    (void)snprintf(words, sizeof(words), "log has %u segments, more than %u", LOG_TABLE_SIZE + 2,
+                   LOG_TABLE_SIZE - 1);
+    cr_assert_not_null(strstr(test_err.text, words), "%s", test_err.text);
     cr_assert_not(exists(temp.fd, segment_path(made_count + 1))); /* nothing was made */
     ok(txlog_open(txio_posix(), temp.fd, TXLOG_SALVAGE, NULL, &salvager.log, &test_err));
     cr_assert_eq(log_info(&salvager).segment_count, LOG_TABLE_SIZE);

@@ -3,7 +3,6 @@
 #include "unit/log_fixture.h"
 
 #include <pthread.h>
-#include <stdlib.h>
 
 TestSuite(txlog_races, .timeout = 60);
 
