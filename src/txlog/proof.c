@@ -18,7 +18,7 @@
 
 void proof_raise(_Atomic uint64_t *word, uint64_t value)
 {
-    uint64_t old = atomic_load_explicit(word, SEQ_CST);
+    uint64_t old = 0; /* the first exchange that fails says what it is */
     while (old < value &&
            !atomic_compare_exchange_weak_explicit(word, &old, value, SEQ_CST, SEQ_CST)) {
     }
