@@ -72,6 +72,7 @@ tests_unit_unit_io_SOURCES = \
 	tests/unit/test_txio_posix_lock.c \
 	tests/unit/test_txio_posix_name.c \
 	tests/unit/test_txio_posix_path.c \
+	tests/unit/test_txio_posix_refused.c \
 	tests/unit/test_txio_remove_tree.c \
 	tests/unit/test_txio_wrappers.c
 tests_unit_unit_io_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
@@ -103,6 +104,7 @@ tests_unit_unit_log_SOURCES = \
 	tests/unit/test_txlog_append.c \
 	tests/unit/test_txlog_control.c \
 	tests/unit/test_txlog_crash.c \
+	tests/unit/test_txlog_each_failure.c \
 	tests/unit/test_txlog_errors.c \
 	tests/unit/test_txlog_force.c \
 	tests/unit/test_txlog_format_doc.c \
@@ -115,7 +117,10 @@ tests_unit_unit_log_SOURCES = \
 	tests/unit/test_txlog_log_scan.c \
 	tests/unit/test_txlog_log_trim.c \
 	tests/unit/test_txlog_log_verify.c \
+	tests/unit/test_txlog_log_walk.c \
 	tests/unit/test_txlog_lost_sync.c \
+	tests/unit/test_txlog_meanwhile.c \
+	tests/unit/test_txlog_races.c \
 	tests/unit/test_txlog_recover_damage.c \
 	tests/unit/test_txlog_recover_tail.c \
 	tests/unit/test_txlog_reserve.c \

@@ -187,7 +187,9 @@ enum tx_status tx_buf_put_text(struct tx_buf *buf, const char *text, struct tx_e
     if (size > UINT32_MAX) {
         return tx_error_set(err, TX_ELIMIT, "text of %zu bytes is too long", size);
     }
-    TX_TRY(tx_buf_reserve(buf, 4 + size, err)); /* both parts or none */
-    TX_TRY(tx_buf_put32(buf, (uint32_t)size, err));
-    return tx_buf_append(buf, text, size, err);
+    uint8_t *at;
+    TX_TRY(tx_buf_extend(buf, 4 + size, &at, err)); /* both parts or none */
+    tx_put32(at, (uint32_t)size);
+    memcpy(at + 4, text, size);
+    return TX_OK;
 }

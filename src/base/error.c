@@ -30,14 +30,15 @@ const char *tx_status_text(enum tx_status status)
     return "unknown status";
 }
 
-/* End a text that was cut at `length` before a UTF-8 character that did not fit as a whole. */
+/* End a text that was cut at `length`, at least 3, before a UTF-8 character that did not fit as a
+ * whole. */
 static size_t cut_text(char *text, size_t length)
 {
     size_t start = length;
-    while (start > 0 && length - start < 3 && ((unsigned char)text[start - 1] & 0xC0) == 0x80) {
+    while (length - start < 3 && ((unsigned char)text[start - 1] & 0xC0) == 0x80) {
         start--;
     }
-    if (start > 0 && (unsigned char)text[start - 1] >= 0xC0) {
+    if ((unsigned char)text[start - 1] >= 0xC0) {
         unsigned char lead = (unsigned char)text[start - 1];
         size_t need = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
         if (length - (start - 1) < need) {
@@ -137,11 +138,11 @@ enum tx_status tx_error_os(struct tx_error *err, int os_errno, const char *forma
     char buffer[128];
     const char *reason = strerror_r(os_errno, buffer, sizeof(buffer));
     /* The reason matters more than the end of long words: room is kept for it. */
-    size_t kept = strlen(reason) + 2;
+    size_t kept = strnlen(reason, 198) + 2;
     char text[TX_ERROR_TEXT_SIZE];
     va_list args;
     va_start(args, format);
-    size_t length = format_text(text, kept < 200 ? sizeof(text) - kept : 312, format, args);
+    size_t length = format_text(text, sizeof(text) - kept, format, args);
     va_end(args);
     length = add_text(text, length, ": ");
     length = add_text(text, length, reason);

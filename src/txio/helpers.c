@@ -84,13 +84,10 @@ enum tx_status txio_parent_open(struct txio_parent *parent, struct txio *io, int
         return TX_OK;
     }
     TX_AUTO(tx_buf) words = TX_BUF_INIT;
-    size_t size = slash != NULL ? (size_t)(slash - path) : 0;
-    if (size > 0) {
-        TX_TRY(tx_buf_append(&words, path, size, err));
-    } else {
-        TX_TRY(tx_buf_append_text(&words, slash != NULL ? "/" : ".", err));
-    }
-    TX_TRY(tx_buf_append(&words, "", 1, err));
+    size_t size = slash != NULL && slash != path ? (size_t)(slash - path) : 1; /* "/" or "." */
+    uint8_t *at;
+    TX_TRY(tx_buf_extend(&words, size + 1, &at, err));
+    memcpy(at, slash != NULL ? path : ".", size);
     int fd;
     TX_TRY(txio_open(io, dir, (const char *)words.data, TXIO_READ | TXIO_DIRECTORY, 0, &fd, err));
     *parent = (struct txio_parent){io, fd, true, name};

@@ -91,12 +91,12 @@ int64_t os_seek(OS_SELF, int fd, uint64_t offset, bool hole)
 }
 
 /* File systems hold dates beyond 2262, which nanoseconds in 64 bits do not: the nearest then. The
- * least of all means "leave the time". */
+ * least of all means "leave the time", and no whole seconds come to it. */
 static int64_t nanoseconds(const struct timespec *time)
 {
     int64_t ns;
     if (__builtin_mul_overflow((int64_t)time->tv_sec, 1000000000, &ns) ||
-        __builtin_add_overflow(ns, time->tv_nsec, &ns) || ns == INT64_MIN) {
+        __builtin_add_overflow(ns, time->tv_nsec, &ns)) {
         return time->tv_sec < 0 ? INT64_MIN + 1 : INT64_MAX;
     }
     return ns;
@@ -137,7 +137,7 @@ int os_fs_info(OS_SELF, int fd, struct txio_fs_info *info)
     if (result < 0) {
         return result;
     }
-    uint64_t unit = (uint64_t)(native.f_frsize > 0 ? native.f_frsize : native.f_bsize);
+    uint64_t unit = (uint64_t)native.f_frsize; /* Linux fills it in where a file system does not */
     *info = (struct txio_fs_info){
         .type = (uint64_t)native.f_type,
         .free_bytes = native.f_bavail * unit,

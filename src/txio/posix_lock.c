@@ -87,8 +87,8 @@ int os_wake(OS_SELF, _Atomic uint32_t *word, int count)
 static int64_t read_clock(clockid_t clock)
 {
     struct timespec now;
-    return clock_gettime(clock, &now) < 0 ? -errno
-                                          : (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    (void)clock_gettime(clock, &now); /* Linux always has these two */
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 int64_t os_monotonic_ns(OS_SELF)
@@ -153,16 +153,15 @@ int os_user_id(OS_SELF, uint32_t *uid, uint32_t *gid)
 static int digit_value(char digit)
 {
     static const char digits[] = "0123456789abcdef";
-    const char *at = digit != '\0' ? strchr(digits, digit) : NULL;
+    const char *at = memchr(digits, digit, sizeof(digits) - 1);
     return at != NULL ? (int)(at - digits) : -1;
 }
 
-/* "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx" */
-static int parse_uuid(const char *text, uint8_t id[16])
+int os_parse_uuid(const char *text, uint8_t id[16])
 {
     uint8_t parsed[16];
     size_t digits = 0;
-    for (; *text != '\0' && *text != '\n' && digits < 32; text++) {
+    for (; digits < 32; text++) {
         int value = digit_value(*text);
         if (*text == '-') {
             continue;
@@ -172,9 +171,6 @@ static int parse_uuid(const char *text, uint8_t id[16])
         }
         parsed[digits / 2] = (uint8_t)(digits % 2 == 0 ? value << 4 : parsed[digits / 2] | value);
         digits++;
-    }
-    if (digits < 32) {
-        return -EIO;
     }
     memcpy(id, parsed, sizeof(parsed));
     return 0;
@@ -193,5 +189,5 @@ int os_boot_id(OS_SELF, uint8_t id[16])
         return (int)size;
     }
     text[size] = '\0';
-    return parse_uuid(text, id);
+    return os_parse_uuid(text, id);
 }

@@ -69,7 +69,8 @@ int os_readlink(OS_SELF, int dir, const char *path, char *target, size_t size)
     if (length < 0) {
         return (int)length;
     }
-    if ((size_t)length >= sizeof(text) || (size_t)length >= size) {
+    size_t room = size < sizeof(text) ? size : sizeof(text);
+    if ((size_t)length >= room) {
         return -ENAMETOOLONG;
     }
     memcpy(target, text, (size_t)length);

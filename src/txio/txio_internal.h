@@ -70,6 +70,8 @@ int os_random(struct txio *io, void *data, size_t size);
 uint64_t os_process_id(struct txio *io);
 int os_user_id(struct txio *io, uint32_t *uid, uint32_t *gid);
 int os_boot_id(struct txio *io, uint8_t id[16]);
+/* "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", and whatever follows; -EIO for anything else. */
+int os_parse_uuid(const char *text, uint8_t id[16]);
 
 /* --- Paths (posix_path.c). --- */
 

@@ -68,7 +68,10 @@ static enum tx_status frame_draft_write(struct txlog *log, const struct frame_dr
         return TX_OK;
     }
     if (written == -ENOSPC || written == -EDQUOT) {
-        /* A file system that copies on write. Nothing of the record is there. */
+        /* A file system that copies on write. Nothing of the record is there, so there is nothing
+         * to wipe either: on the full disk that would fail and poison. */
+        tx_lsn append = atomic_load_explicit(&log->shared->append_lsn, ACQUIRE);
+        atomic_store_explicit(&log->shared->write_lsn, append, RELEASE);
         return tx_error_os(err, (int)-written, "write a record");
     }
     enum tx_status status = TX_EIO;

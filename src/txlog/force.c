@@ -94,25 +94,33 @@ static void force_sleep(struct txlog *log, unsigned which, uint32_t seen)
     atomic_fetch_sub_explicit(&shared->sleepers[which], 1, SEQ_CST);
 }
 
-/* Lead one force, or sleep until one has ended. */
-static enum tx_status force_round(struct txlog *log, tx_lsn upto, struct tx_error *err)
+/* What a follower compares when it goes to sleep. */
+struct force_view {
+    uint32_t word[2];
+    uint64_t batch;
+};
+
+static void force_look(struct txlog_shared *shared, struct force_view *seen)
 {
-    struct txlog_shared *shared = log->shared;
-    bool taken = false;
     /* The words first: if the batch is an old one when it is used, they have changed. */
-    uint32_t seen[2] = {atomic_load_explicit(&shared->word[0], SEQ_CST),
-                        atomic_load_explicit(&shared->word[1], SEQ_CST)};
-    uint64_t batch = atomic_load_explicit(&shared->batch, SEQ_CST);
-    if (atomic_load_explicit(&shared->durable_lsn, ACQUIRE) >= upto || txlog_is_poisoned(log)) {
-        return TX_OK;
-    }
+    seen->word[0] = atomic_load_explicit(&shared->word[0], SEQ_CST);
+    seen->word[1] = atomic_load_explicit(&shared->word[1], SEQ_CST);
+    seen->batch = atomic_load_explicit(&shared->batch, SEQ_CST);
+}
+
+/* Lead one force, or sleep until one has ended. What was seen is older than the caller's look at
+ * durable_lsn and at poisoned. */
+static enum tx_status force_round(struct txlog *log, tx_lsn upto, const struct force_view *seen,
+                                  struct tx_error *err)
+{
+    bool taken = false;
     TX_TRY(txio_pair_trylock(&log->force_lock, &taken, err));
     if (taken) {
         return force_lead(log, err);
     }
-    bool covered = atomic_load_explicit(&shared->target_lsn, ACQUIRE) >= upto;
-    unsigned which = (batch + (covered ? 0 : 1)) & 1;
-    force_sleep(log, which, seen[which]);
+    bool covered = atomic_load_explicit(&log->shared->target_lsn, ACQUIRE) >= upto;
+    unsigned which = (seen->batch + (covered ? 0 : 1)) & 1;
+    force_sleep(log, which, seen->word[which]);
     return TX_OK;
 }
 
@@ -129,13 +137,15 @@ enum tx_status txlog_force(struct txlog *log, tx_lsn upto, struct tx_error *err)
     }
     enum tx_status status = TX_OK;
     while (status == TX_OK) {
+        struct force_view seen;
+        force_look(shared, &seen);
         if (atomic_load_explicit(&shared->durable_lsn, ACQUIRE) >= upto) {
             return TX_OK;
         }
         if (txlog_is_poisoned(log)) {
             return tx_error_set(err, TX_EOUTCOME, "force: %s", tx_status_text(TX_EPOISONED));
         }
-        status = force_round(log, upto, err);
+        status = force_round(log, upto, &seen, err);
     }
     /* Nothing proves that the record is not durable: only recovery can tell. */
     txlog_poison(log);

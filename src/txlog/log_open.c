@@ -127,7 +127,7 @@ static enum tx_status open_salvage(struct txlog *log, struct tx_error *err)
         return status;
     }
     log_shared_begin(log, scan.epoch);
-    for (size_t i = 0; i < list.count && i < LOG_SEGMENTS_MAX; i++) {
+    for (size_t i = 0; i < list.count && i < LOG_TABLE_SIZE; i++) {
         const struct segment_header *header = &list.items[i].header;
         table_push(log->shared,
                    &(struct segment_ref){header->seq, header->first_lsn, header->size});

@@ -35,8 +35,8 @@ static enum tx_status read_find(struct txlog *log, tx_lsn lsn, struct read_place
     if (lsn >= atomic_load_explicit(&shared->append_lsn, ACQUIRE)) {
         return read_absent(lsn, "the log ends before", err);
     }
-    if (lsn < atomic_load_explicit(&shared->start_lsn, ACQUIRE) ||
-        !table_find(shared, lsn, &place->ref, &index)) {
+    if (!table_find(shared, lsn, &place->ref, &index) ||
+        lsn < atomic_load_explicit(&shared->start_lsn, ACQUIRE)) {
         return read_absent(lsn, "it was trimmed", err);
     }
     if (lsn % TXLOG_BLOCK_SIZE != 0 ||

@@ -96,8 +96,7 @@ static void table_add(struct txlog_shared *shared, const struct segment_ref *ref
 }
 
 /* The live segments up to where the log goes on. */
-static enum tx_status recover_table(struct txlog *log, const struct recover_plan *plan,
-                                    struct tx_error *err)
+static void recover_table(struct txlog *log, const struct recover_plan *plan)
 {
     const struct segment_list *list = plan->list;
     for (size_t i = 0; i < list->count; i++) {
@@ -105,14 +104,10 @@ static enum tx_status recover_table(struct txlog *log, const struct recover_plan
         if (header->first_lsn >= plan->ref.first_lsn) {
             break;
         }
-        if (atomic_load(&log->shared->tail) + 1 >= LOG_SEGMENTS_MAX) {
-            return tx_error_set(err, TX_ELIMIT, "log has more than %u segments", LOG_SEGMENTS_MAX);
-        }
         table_add(log->shared,
                   &(struct segment_ref){header->seq, header->first_lsn, header->size});
     }
     table_add(log->shared, &plan->ref);
-    return TX_OK;
 }
 
 enum tx_status recover_share(struct txlog *log, const struct recover_plan *plan,
@@ -121,7 +116,7 @@ enum tx_status recover_share(struct txlog *log, const struct recover_plan *plan,
     struct txlog_shared *shared = log->shared;
     TX_AUTO(segment_handle) handle = {.fd = -1};
     log_shared_begin(log, plan->epoch);
-    TX_TRY(recover_table(log, plan, err));
+    recover_table(log, plan);
     atomic_store_explicit(&shared->append_lsn, plan->end, RELEASE);
     atomic_store_explicit(&shared->write_lsn, plan->end, RELEASE);
     atomic_store_explicit(&shared->durable_lsn, plan->end, RELEASE);

@@ -35,21 +35,23 @@ static bool fact_fits(enum fact wanted, bool fact)
     return wanted == ANY || (wanted == YES) == fact;
 }
 
+static bool row_fits(const struct scan_row *row, const struct scan_facts *facts)
+{
+    return fact_fits(row->newer_epoch, facts->newer_epoch) &&
+           fact_fits(row->control_claims, facts->control_claims) &&
+           fact_fits(row->log_claims, facts->log_claims) && fact_fits(row->clean, facts->clean) &&
+           (row->end == ANY_PLACE || row->end == (int)facts->end) &&
+           fact_fits(row->remains, facts->remains);
+}
+
 enum scan_verdict scan_decide(const struct scan_facts *facts)
 {
-    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        const struct scan_row *row = &rows[i];
-        if (fact_fits(row->newer_epoch, facts->newer_epoch) &&
-            fact_fits(row->control_claims, facts->control_claims) &&
-            fact_fits(row->log_claims, facts->log_claims) &&
-            fact_fits(row->clean, facts->clean) &&
-            (row->end == ANY_PLACE || row->end == (int)facts->end) &&
-            fact_fits(row->remains, facts->remains)) {
-            return row->verdict;
-        }
+    size_t i = 0;
+    while (!row_fits(&rows[i], facts)) {
+        i++;
+        TX_INVARIANT(i < sizeof(rows) / sizeof(*rows)); /* they cover everything */
     }
-    TX_INVARIANT(false); /* the rows cover everything */
-    return SCAN_CONTROL_STALE;
+    return rows[i].verdict;
 }
 
 bool scan_opens(enum scan_verdict verdict)
@@ -123,6 +125,10 @@ static enum tx_status scan_check_list(struct txlog *log, const struct segment_li
         return tx_error_set(err, TX_ECORRUPT,
                             "the segment that holds the checkpoint, LSN %llu, is missing",
                             (unsigned long long)start);
+    }
+    if (list->count >= LOG_TABLE_SIZE) { /* recovery adds one */
+        return tx_error_set(err, TX_ELIMIT, "log has %zu segments, more than %u", list->count,
+                            LOG_TABLE_SIZE - 1);
     }
     size_t broken = segment_list_broken(list);
     if (broken > 0) {

@@ -132,7 +132,8 @@ struct log_scan {
     bool ended;
 };
 /* Walk from the checkpoint, up to `upto`, and decide. Errors: TX_ECORRUPT only when the segments
- * themselves do not fit together; a bad verdict is a result. */
+ * themselves do not fit together, TX_ELIMIT when the table can not hold them; a bad verdict is a
+ * result. */
 enum tx_status log_scan_run(struct txlog *log, const struct segment_list *list, tx_lsn upto,
                             struct log_scan *scan, struct tx_error *err) TX_CHECKED;
 /* The highest LSN that control or a segment header says was durable. */

@@ -82,11 +82,12 @@ static enum tx_status trim_check(struct txlog *log, tx_lsn lsn, struct segment_r
     struct txlog_shared *shared = log->shared;
     if (lsn > atomic_load_explicit(&shared->durable_lsn, ACQUIRE) ||
         lsn < atomic_load_explicit(&shared->start_lsn, ACQUIRE) ||
-        lsn % TXLOG_BLOCK_SIZE != 0 || !table_find(shared, lsn, ref, index)) {
+        lsn % TXLOG_BLOCK_SIZE != 0) {
         return tx_error_set(err, TX_EMISUSE, "trim to LSN %llu, which is not between the "
                                              "checkpoint and the durable end",
                             (unsigned long long)lsn);
     }
+    TX_INVARIANT(table_find(shared, lsn, ref, index)); /* its head moves after the checkpoint */
     if (lsn < atomic_load_explicit(&shared->append_lsn, ACQUIRE)) {
         struct frame_header header; /* a record must begin there */
         struct txlog_record record;
@@ -137,20 +138,10 @@ enum tx_status txlog_trim(struct txlog *log, tx_lsn lsn, struct tx_error *err)
 static enum tx_status mark_locked(struct txlog *log, struct tx_error *err)
 {
     struct txlog_shared *shared = log->shared;
-    struct segment_ref tail;
     struct control content;
-    TX_AUTO(segment_handle) handle = {.fd = -1};
     tx_lsn end = atomic_load_explicit(&shared->append_lsn, ACQUIRE);
-    if (atomic_load_explicit(&shared->write_lsn, ACQUIRE) > end) {
-        TX_TRY(append_clear(log, err));
-        table_tail(shared, &tail);
-        TX_TRY(segment_acquire(log, tail.seq, &handle, err));
-        /* Crash here: not clean, so it does not matter what a killed writer left. */
-        enum tx_status status = txio_datasync(log->io, handle.fd, "segment", err);
-        if (status != TX_OK) {
-            return log_poison_on(log, status);
-        }
-    }
+    TX_TRY(append_clear(log, err));
+    /* Crash here: not clean, so it does not matter what a killed writer left. */
     TX_TRY(control_load(log->io, log->control_fd, &content, err));
     content.flags |= CONTROL_CLEAN;
     content.end_lsn = end;

@@ -84,7 +84,7 @@ static enum tx_status verify_bad_segment(void *arg, uint64_t seq, enum tx_status
     if (status != TX_ECORRUPT) {
         return status;
     }
-    report_segment(arg, seq, 0, 0, err ? err->text : "header block is damaged");
+    report_segment(arg, seq, 0, 0, err->text); /* verify_list has one */
     return TX_OK;
 }
 

@@ -102,7 +102,8 @@ enum tx_status log_walk(struct txlog *log, const struct segment_list *list, tx_l
     TX_AUTO(walk) walk = {.log = log, .list = list, .fn = fn, .arg = arg, .upto = upto};
     TX_TRY(window_init(&walk.window, log->io, err));
     for (size_t i = 0; i < list->count; i++) {
-        if (list->items[i].end_lsn > from) {
+        /* What begins beyond `upto` may be gone: recovery drops it on a full disk. */
+        if (list->items[i].end_lsn > from && list->items[i].header.first_lsn < upto) {
             TX_TRY(walk_segment(&walk, i, from, err));
         }
     }

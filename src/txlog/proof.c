@@ -18,7 +18,7 @@
 
 void proof_raise(_Atomic uint64_t *word, uint64_t value)
 {
-    uint64_t old = atomic_load_explicit(word, SEQ_CST);
+    uint64_t old = 0; /* the first exchange that fails says what it is */
     while (old < value &&
            !atomic_compare_exchange_weak_explicit(word, &old, value, SEQ_CST, SEQ_CST)) {
     }
@@ -34,9 +34,9 @@ static bool fits_spare(struct txlog *log)
 {
     struct txlog_shared *shared = log->shared;
     uint64_t aim = atomic_load_explicit(&shared->aim_lsn, SEQ_CST);
-    uint64_t proven = atomic_load_explicit(&shared->proven_lsn, SEQ_CST);
-    return aim < proven || aim - proven + frame_size(EPOCH_PAYLOAD_SIZE) <=
-                               segment_capacity(log->control.segment_size);
+    uint64_t proven = atomic_load_explicit(&shared->proven_lsn, SEQ_CST); /* never above aim */
+    return aim - proven + frame_size(EPOCH_PAYLOAD_SIZE) <=
+           segment_capacity(log->control.segment_size);
 }
 
 static enum tx_status prove_locked(struct txlog *log, tx_lsn lsn, struct tx_error *err)

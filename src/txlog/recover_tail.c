@@ -111,16 +111,10 @@ static enum tx_status copy_check(const struct copy_job *job, struct tx_error *er
                               (unsigned long long)scan->proven);
 }
 
-static bool step_is_unproven(const struct copy_job *job, const struct walk_step *step)
-{
-    return step->frame && step->lsn >= job->plan->scan->proven &&
-           step->lsn < job->plan->scan->end;
-}
-
 static enum tx_status copy_step(void *arg, const struct walk_step *step, struct tx_error *err)
 {
     struct copy_job *job = arg;
-    return step_is_unproven(job, step) ? copy_frame(job, step, err) : TX_OK;
+    return step->frame ? copy_frame(job, step, err) : TX_OK;
 }
 
 static enum tx_status copy_epoch(struct txlog *log, const struct recover_plan *plan,
@@ -181,14 +175,16 @@ enum tx_status recover_into_new(struct txlog *log, struct recover_plan *plan, st
         return tx_error_set(err, TX_ENOMEM, "out of memory");
     }
     TX_TRY(segment_draft_begin(log, &header, &draft, err));
-    TX_TRY(log_walk(log, plan->list, scan->proven, WALK_ALL, copy_step, &job, err));
+    TX_TRY(log_walk(log, plan->list, scan->proven, scan->end, copy_step, &job, err));
     TX_TRY(copy_check(&job, err));
     TX_TRY(copy_epoch(log, plan, &draft, err));
     /* Crash here: a file without a segment's name; the old tail is what it was. */
     TX_TRY(txio_datasync(log->io, draft.fd, "the new segment", err));
-    enum tx_status status = segment_draft_publish(&draft, err);
+    struct tx_error why;
+    enum tx_status status = segment_draft_publish(&draft, &why);
     if (status != TX_OK) {
-        return draft.is_named ? TX_EIO : status; /* not to be taken for "nothing has changed" */
+        /* With its name there it is not to be taken for "nothing has changed". */
+        return tx_error_set(err, draft.is_named ? TX_EIO : status, "%s", why.text);
     }
     plan->ref = (struct segment_ref){draft.header.seq, draft.header.first_lsn, draft.header.size};
     plan->end = end;
@@ -218,7 +214,7 @@ static enum tx_status rewrite_frame(struct copy_job *job, const struct walk_step
 static enum tx_status rewrite_step(void *arg, const struct walk_step *step, struct tx_error *err)
 {
     struct copy_job *job = arg;
-    if (!step_is_unproven(job, step)) {
+    if (!step->frame) {
         return TX_OK;
     }
     TX_TRY(copy_source(job, step->segment->header.seq, err));
@@ -247,7 +243,7 @@ enum tx_status recover_in_place(struct txlog *log, struct recover_plan *plan, st
     const struct segment_info *tail = &plan->list->items[scan->index];
     plan->rewritten_size = 0;
     if (scan->proven < scan->end) {
-        TX_TRY(log_walk(log, plan->list, scan->proven, WALK_ALL, rewrite_step, &job, err));
+        TX_TRY(log_walk(log, plan->list, scan->proven, scan->end, rewrite_step, &job, err));
         TX_TRY(copy_check(&job, err));
     }
     if (scan->verdict != SCAN_CLEAN && scan->offset < tail->header.size) {

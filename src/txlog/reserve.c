@@ -48,7 +48,7 @@ void txlog_unreserve(struct txlog *log, size_t size)
 {
     struct txlog_shared *shared = log->shared;
     uint64_t charge = reserve_charge(size);
-    uint64_t reserved = atomic_load_explicit(&shared->reserved, memory_order_acquire);
+    uint64_t reserved = 0; /* the first exchange that fails says what it is */
     uint64_t left;
     do {
         left = reserved > charge ? reserved - charge : 0;

@@ -111,7 +111,7 @@ enum tx_status segment_acquire(struct txlog *log, uint64_t seq, struct segment_h
 void segment_handle_auto(struct segment_handle *handle)
 {
     struct txlog *log = handle->log;
-    if (!log || handle->fd < 0) {
+    if (handle->fd < 0) {
         return;
     }
     if (handle->slot < 0) {

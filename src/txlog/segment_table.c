@@ -12,14 +12,12 @@
 
 static struct segment_entry *entry_at(struct txlog_shared *shared, uint64_t index)
 {
-    return &shared->entries[index % LOG_SEGMENTS_MAX];
+    return &shared->entries[index % LOG_TABLE_SIZE];
 }
 
 bool table_get(struct txlog_shared *shared, uint64_t index, struct segment_ref *ref)
 {
-    uint64_t tail = atomic_load_explicit(&shared->tail, ACQUIRE);
-    uint64_t head = atomic_load_explicit(&shared->head, ACQUIRE);
-    if (index < head || index >= tail) {
+    if (index >= atomic_load_explicit(&shared->tail, ACQUIRE)) {
         return false;
     }
     struct segment_entry *entry = entry_at(shared, index);
@@ -35,43 +33,38 @@ bool table_get(struct txlog_shared *shared, uint64_t index, struct segment_ref *
     return true;
 }
 
-/* The last entry in [low, high) that begins at or before `lsn`; `low` does. False: one vanished. */
-static bool find_between(struct txlog_shared *shared, tx_lsn lsn, uint64_t low, uint64_t high,
-                         uint64_t *index)
+/* The first entry in [low, high) that begins after `lsn`, or `high`. What the head has passed does
+ * not. */
+static uint64_t find_after(struct txlog_shared *shared, tx_lsn lsn, uint64_t low, uint64_t high)
 {
-    while (high - low > 1) {
+    while (low < high) {
         uint64_t middle = low + (high - low) / 2;
-        struct segment_ref ref;
-        if (!table_get(shared, middle, &ref)) {
-            return false;
+        struct segment_ref ref = {.first_lsn = 0};
+        (void)table_get(shared, middle, &ref);
+        if (ref.first_lsn <= lsn) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
-        *(ref.first_lsn <= lsn ? &low : &high) = middle;
     }
-    *index = low;
-    return true;
+    return low;
 }
 
 bool table_find(struct txlog_shared *shared, tx_lsn lsn, struct segment_ref *ref, uint64_t *index)
 {
-    for (;;) {
-        uint64_t head = atomic_load_explicit(&shared->head, ACQUIRE);
+    uint64_t head = 0;
+    uint64_t looked_from;
+    do {
+        looked_from = head;
         uint64_t tail = atomic_load_explicit(&shared->tail, ACQUIRE);
-        struct segment_ref first;
-        uint64_t found;
-        if (head >= tail) {
-            return false;
-        }
-        if (!table_get(shared, head, &first)) {
-            continue; /* the head moved on */
-        }
-        if (first.first_lsn > lsn) {
-            return false;
-        }
-        if (find_between(shared, lsn, head, tail, &found) && table_get(shared, found, ref)) {
-            *index = found;
+        uint64_t after = find_after(shared, lsn, looked_from, tail);
+        if (table_get(shared, after - 1, ref)) {
+            *index = after - 1;
             return true;
         }
-    }
+        head = atomic_load_explicit(&shared->head, ACQUIRE);
+    } while (head != looked_from); /* it may have passed what was found */
+    return false;
 }
 
 void table_tail(struct txlog_shared *shared, struct segment_ref *ref)
@@ -89,7 +82,7 @@ bool table_is_full(struct txlog_shared *shared)
 void table_push(struct txlog_shared *shared, const struct segment_ref *ref)
 {
     uint64_t tail = atomic_load_explicit(&shared->tail, ACQUIRE);
-    TX_INVARIANT(!table_is_full(shared));
+    TX_INVARIANT(tail - atomic_load_explicit(&shared->head, ACQUIRE) < LOG_TABLE_SIZE);
     struct segment_entry *entry = entry_at(shared, tail);
     atomic_store_explicit(&entry->seq, ref->seq, RELEASE);
     atomic_store_explicit(&entry->first_lsn, ref->first_lsn, RELEASE);

@@ -10,7 +10,8 @@
 #include "base/invariant.h"
 #include "txlog/log_format.h"
 
-#define LOG_SEGMENTS_MAX 1024u                   /* live at once */
+#define LOG_SEGMENTS_MAX 1024u                   /* live at once, as far as appending makes them */
+#define LOG_TABLE_SIZE (LOG_SEGMENTS_MAX + 64u)  /* and those of recoveries with no trim between */
 #define LOG_SPARES_KEPT 3u                       /* more are removed by trim */
 #define LOG_FILES_MAX 16u                        /* open segments cached per handle */
 #define LOG_PARTS_MAX 6
@@ -29,7 +30,7 @@ struct segment_entry {
     _Atomic uint64_t size;
 };
 
-#define LOG_SHARED_MAGIC 0x32306d68736c7874u /* "txlshm02" */
+#define LOG_SHARED_MAGIC 0x33306d68736c7874u /* "txlshm03" */
 
 /* What the processes that append to one log share. Every word is valid at every instruction at
  * which a process may be killed; who may change it is in README.md. */
@@ -62,7 +63,7 @@ struct txlog_shared {
     _Atomic uint64_t disk_size;                /* for txlog_get_info */
     _Atomic uint64_t head;                     /* table entries [head, tail), modulo its length */
     _Atomic uint64_t tail;
-    struct segment_entry entries[LOG_SEGMENTS_MAX];
+    struct segment_entry entries[LOG_TABLE_SIZE];
 };
 
 /* The segment that holds `lsn`, or ends there as the last one; false when there is none. */

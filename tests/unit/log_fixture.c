@@ -230,6 +230,16 @@ const char *segment_path(uint64_t seq)
     return path;
 }
 
+void control_edit(int dir, void (*fn)(struct control *content))
+{
+    struct control content;
+    int fd = file_open(dir, CONTROL_NAME);
+    ok(control_load(txio_posix(), fd, &content, &test_err));
+    fn(&content);
+    ok(control_store(txio_posix(), fd, &content, &test_err));
+    (void)close(fd);
+}
+
 static void run_in(int dir, const char *command)
 {
     char line[512];

@@ -78,6 +78,9 @@ void file_flip(int dir, const char *path, uint64_t offset, unsigned bit);
 uint64_t file_size(int dir, const char *path);
 const char *segment_path(uint64_t seq);
 
+/* Give control, rightly sealed, another content. */
+void control_edit(int dir, void (*fn)(struct control *content));
+
 /* A copy of the directory's log beside it; to come back to. */
 void log_save(int dir);
 void log_restore(int dir);

@@ -49,6 +49,9 @@ Test(base_alloc, no_memory_is_null)
     cr_assert_null(tx_alloc_zero(1));
     cr_assert_null(tx_resize(NULL, 1));
     cr_assert_null(tx_text_copy("text"));
+    void *memory = &memory;
+    cr_assert_null(tx_alloc_zero_aligned(1, 64, &memory));
+    cr_assert_null(memory); /* so that giving it back does no harm */
     cr_assert(failing_alloc_end());
 }
 

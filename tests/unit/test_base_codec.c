@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/codec.h"
 #include "unit/failing_alloc.h"
@@ -209,4 +211,37 @@ Test(base_codec, a_text_is_put_whole_or_not_at_all)
     cr_assert_eq(tx_buf_put8(&buf, 1, NULL), TX_ENOMEM);
     tx_buf_release(&buf);
     (void)failing_alloc_end();
+}
+
+Test(base_codec, no_bytes_are_all_zero)
+{
+    static const uint8_t bytes[2] = {1, 0};
+    cr_assert(tx_is_zero(bytes, 0));
+    cr_assert(tx_is_zero(bytes + 1, 1));
+    cr_assert_not(tx_is_zero(bytes, 2));
+}
+
+/* Four GiB of letters: two MiB, mapped again and again. */
+Test(base_codec, a_text_whose_length_does_not_fit_its_field_is_refused)
+{
+    enum { PIECE = 2 * 1024 * 1024 };
+    size_t size = (size_t)UINT32_MAX + 1;
+    TX_AUTO(tx_buf) buf = TX_BUF_INIT;
+    int fd = memfd_create("letters", MFD_CLOEXEC);
+    cr_assert_eq(ftruncate(fd, PIECE), 0);
+    char *text = mmap(NULL, size + PIECE, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    cr_assert_neq(text, MAP_FAILED);
+    for (size_t at = 0; at < size; at += PIECE) {
+        cr_assert_neq(mmap(text + at, PIECE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0),
+                      MAP_FAILED);
+    }
+    memset(text, 'x', PIECE); /* and all the others, up to the zeros behind */
+    failing_alloc_begin(0);
+    cr_assert_eq(tx_buf_put_text(&buf, text + 1, NULL), TX_ELIMIT); /* with its NUL 2^32 */
+    cr_assert_eq(tx_buf_put_text(&buf, text + 2, NULL), TX_ENOMEM); /* fits the field */
+    (void)failing_alloc_end();
+    cr_assert_eq(buf.size, 0);
+    cr_assert_eq(munmap(text, size + PIECE), 0);
+    (void)close(fd);
 }

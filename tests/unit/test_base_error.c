@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <string.h>
+#include <wchar.h>
 
 #include <txkit/error.h>
 
@@ -117,4 +118,17 @@ Test(base_error, texts_are_not_cut_within_a_character)
             cr_assert(!fits || memcmp(err.text + before, letters[i], (size_t)size) == 0);
         }
     }
+}
+
+Test(base_error, words_that_can_not_be_formatted_leave_the_status_and_the_reason)
+{
+    static const wchar_t no_character[] = {0x110000, 0};
+    struct tx_error err = {TX_EIO, EIO, "old"};
+    cr_assert_eq(tx_error_set(&err, TX_EBUSY, "%ls", no_character), TX_EBUSY);
+    cr_assert_eq(err.status, TX_EBUSY);
+    cr_assert_str_eq(err.text, "");
+    cr_assert_eq(tx_error_os(&err, ENOENT, "%ls", no_character), TX_ENOTFOUND);
+    cr_assert_str_eq(err.text, ": No such file or directory");
+    cr_assert_eq(tx_error_prefix(&err, "%ls", no_character), TX_ENOTFOUND);
+    cr_assert_str_eq(err.text, ": : No such file or directory");
 }

@@ -163,6 +163,43 @@ Test(base_map, equal_contents_give_equal_and_shallow_trees)
     cr_assert_leq(check_same(a.root, b.root), 40);
 }
 
+enum { COLLIDING_SIZE = 32 };
+
+/* XXH3 multiplies the first 8 bytes of such a key, less its secret, by the next 8: with the secret
+ * in their place the next 8 do not count. */
+static void colliding_key(uint8_t key[COLLIDING_SIZE], uint8_t letter)
+{
+    static const uint8_t secret[8] = {0xb8, 0xfe, 0x6c, 0x39, 0x23, 0xa4, 0x4b, 0xbe};
+    memset(key, 'k', COLLIDING_SIZE);
+    memcpy(key, secret, sizeof(secret));
+    key[sizeof(secret)] = letter;
+}
+
+Test(base_map, keys_made_to_have_one_hash_are_kept_apart_in_one_shape)
+{
+    enum { KEYS = 26 };
+    TX_AUTO(tx_map) up;
+    TX_AUTO(tx_map) down;
+    struct tx_map_entry entry;
+    tx_map_init(&up, NULL);
+    tx_map_init(&down, NULL);
+    for (uint8_t i = 0; i < KEYS; i++) {
+        uint8_t key[COLLIDING_SIZE];
+        colliding_key(key, (uint8_t)('a' + i));
+        cr_assert_eq(tx_map_set(&up, key, sizeof(key), &up, NULL), TX_OK);
+        colliding_key(key, (uint8_t)('z' - i));
+        cr_assert_eq(tx_map_set(&down, key, sizeof(key), &down, NULL), TX_OK);
+        cr_assert_eq(up.root->priority, down.root->priority);
+    }
+    cr_assert_eq(check_same(up.root, down.root), KEYS); /* no hash, no balance */
+    bool found = tx_map_at_or_after(&up, NULL, 0, &entry);
+    for (uint8_t i = 0; i < KEYS; i++) {
+        cr_assert(found && ((const uint8_t *)entry.key)[8] == 'a' + i);
+        found = tx_map_after(&up, entry.key, entry.key_size, &entry);
+    }
+    cr_assert_not(found);
+}
+
 Test(base_map, the_empty_key_is_a_key)
 {
     TX_AUTO(tx_map) map;
@@ -217,6 +254,7 @@ Test(base_map, values_are_released_once_when_they_leave)
     cr_assert_not(tx_map_remove(&map, "k", 1));
     cr_assert_eq(tx_map_set(&map, "l", 1, &c, NULL), TX_OK);
     cr_assert_eq(tx_map_set(&map, "m", 1, NULL, NULL), TX_OK); /* nothing to release */
+    cr_assert_eq(tx_map_set(&map, "m", 1, NULL, NULL), TX_OK);
     tx_map_release(&map);
     tx_map_release(&map);
     cr_assert_eq(a + b + c, 3);

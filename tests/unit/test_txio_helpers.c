@@ -218,6 +218,30 @@ Test(txio_helpers, a_draft_that_others_keep_taking_is_given_up)
     cr_assert_eq(open_descriptors(), before);
 }
 
+static int stats;
+
+/* Nothing, a file of another file system, another file, and only then the draft. */
+static int stat_at_last(struct txio *io, int dir, const char *path, struct txio_stat *stat)
+{
+    int result = txio_posix()->ops->stat(io, dir, path, stat);
+    stat->dev += stats == 1;
+    stat->ino += stats == 2;
+    return stats++ == 0 ? -ENOENT : result;
+}
+
+Test(txio_helpers, a_draft_whose_name_others_took_is_made_again)
+{
+    struct failing_io failing;
+    struct txio *io = failing_io_init(&failing, -1, 0);
+    TX_AUTO(temp_dir) temp = temp_dir_new();
+    int before = open_descriptors();
+    failing.ops.stat = stat_at_last;
+    cr_assert_eq(txio_replace_file(io, temp.fd, "f", "new", 3, NULL), TX_OK);
+    cr_assert_eq(stats, 4);
+    cr_assert(file_is(temp.fd, "f", "new"));
+    cr_assert_eq(open_descriptors(), before);
+}
+
 Test(txio_helpers, names_at_the_limit_of_length)
 {
     struct txio *io = txio_posix();
@@ -236,10 +260,13 @@ Test(txio_helpers, replace_without_memory_changes_nothing)
     struct txio *io = txio_posix();
     TX_AUTO(temp_dir) temp = temp_dir_new();
     make_dir(temp.fd, "d");
+    cr_assert_eq(fchdir(temp.fd), 0);
     failing_alloc_begin(0);
     cr_assert_eq(txio_replace_file(io, temp.fd, "d/f", "x", 1, NULL), TX_ENOMEM);
+    cr_assert_eq(txio_replace_file(io, TXIO_CWD, "f", "x", 1, NULL), TX_ENOMEM);
     cr_assert(failing_alloc_end());
     cr_assert_not(exists(temp.fd, "d/f"));
+    cr_assert_not(exists(temp.fd, "f"));
 }
 
 /* --- Many at once --- */

@@ -221,6 +221,30 @@ Test(txio_posix_file, the_file_system_describes_itself)
     cr_assert_leq(info.free_bytes, native.f_blocks * (uint64_t)native.f_frsize);
     cr_assert_gt(info.free_inodes, 0);
     cr_assert_eq(io->ops->fs_info(io, -1, &info), -EBADF);
+    int proc = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* counts no inodes */
+    cr_assert_eq(io->ops->fs_info(io, proc, &info), 0);
+    cr_assert_eq(info.free_inodes, UINT64_MAX);
+    (void)close(proc);
+}
+
+Test(txio_posix_file, times_at_the_limits_of_64_bits_are_right_or_the_nearest)
+{
+    static const struct {
+        struct timespec time;
+        int64_t ns;
+    } rows[] = {
+        {{9223372036, 854775807}, INT64_MAX},
+        {{9223372036, 854775808}, INT64_MAX},
+        {{9223372037, 0}, INT64_MAX},
+        {{-9223372036, 0}, -9223372036000000000},
+        {{-9223372037, 999999999}, INT64_MIN + 1}, /* the least means something else */
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct stat native = {.st_mtim = rows[i].time};
+        struct txio_stat stat;
+        os_stat_convert(&native, &stat);
+        cr_assert_eq(stat.mtime_ns, rows[i].ns, "row %zu", i);
+    }
 }
 
 Test(txio_posix_file, every_sync_reaches_the_system)

@@ -283,6 +283,7 @@ Test(txio_posix_lock, identity_is_that_of_the_process)
     uint32_t uid = 99;
     uint32_t gid = 99;
     cr_assert_eq(io->ops->process_id(io), (uint64_t)getpid());
+    cr_assert_eq(io->ops->process_id(io), (uint64_t)getpid()); /* remembered */
     cr_assert_eq(io->ops->user_id(io, &uid, &gid), 0);
     cr_assert_eq(uid, geteuid());
     cr_assert_eq(gid, getegid());
@@ -311,4 +312,20 @@ Test(txio_posix_lock, boot_id_is_what_the_kernel_says)
     }
     text[36] = '\0';
     cr_assert_str_eq(ours, text);
+}
+
+Test(txio_posix_lock, an_id_is_parsed_whole_or_not_at_all)
+{
+    static const char *const others[] = {
+        "", "\n", "0123456789abcdef0123456789abcde", "0123456789abcdef0123456789abcde\n",
+        "0123456789ABCDEF0123456789abcdef", "0123456789abcdef 0123456789abcdef",
+    };
+    uint8_t id[16] = {77};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        cr_assert_eq(os_parse_uuid(others[i], id), -EIO, "%s", others[i]);
+        cr_assert_eq(id[0], 77);
+    }
+    cr_assert_eq(os_parse_uuid("01-23456789abcdef0123456789abcdef\n", id), 0);
+    cr_assert_eq(id[0], 0x01);
+    cr_assert_eq(id[15], 0xef);
 }

@@ -53,13 +53,15 @@ Test(txio_posix_name, the_longest_target_can_be_read)
 {
     struct txio *io = txio_posix();
     char target[4096];
-    char read_back[4097];
+    char read_back[5000];
     TX_AUTO(temp_dir) temp = temp_dir_new();
     memset(target, 't', 4095);
     target[4095] = '\0';
     cr_assert_eq(io->ops->symlink(io, target, temp.fd, "link"), 0);
     cr_assert_eq(io->ops->readlink(io, temp.fd, "link", read_back, sizeof(read_back)), 4095);
     cr_assert_str_eq(read_back, target);
+    cr_assert_eq(io->ops->readlink(io, temp.fd, "link", read_back, 4096), 4095);
+    cr_assert_eq(io->ops->readlink(io, temp.fd, "link", read_back, 4095), -ENAMETOOLONG);
 }
 
 Test(txio_posix_name, rename_replaces_refuses_or_exchanges)

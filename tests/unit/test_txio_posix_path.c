@@ -48,6 +48,7 @@ static const struct {
 } rows[] = {
     {"file", 0, 0},
     {"dir", 0, 0},
+    {".d/file", -ENOENT, -ENOENT},
     {"dir/file", 0, 0},
     {"dir/sub/file", 0, 0},
     {"dir//sub/./file", 0, 0},

@@ -180,6 +180,47 @@ Test(txio_remove_tree, every_failure_is_reported_and_can_be_repeated)
     }
 }
 
+static int rename_over_something(struct txio *io, int from_dir, const char *from, int to_dir,
+                                 const char *to, unsigned flags)
+{
+    (void)io, (void)from_dir, (void)from, (void)to_dir, (void)to, (void)flags;
+    return -EEXIST;
+}
+
+Test(txio_remove_tree, a_top_without_a_free_name_ends_it)
+{
+    struct failing_io failing;
+    struct tx_error err;
+    struct txio *io = failing_io_init(&failing, -1, 0);
+    TX_AUTO(temp_dir) temp = temp_dir_new();
+    make_chain(temp.fd, "tree", 34);
+    int before = open_descriptors();
+    failing.ops.rename = rename_over_something;
+    cr_assert_eq(txio_remove_tree(io, temp.fd, "tree", &err), TX_EEXIST);
+    cr_assert_str_eq(err.text, "rename \"deeper-and-deeper\": File exists");
+    cr_assert_eq(open_descriptors(), before);
+    cr_assert_eq(txio_remove_tree(txio_posix(), temp.fd, "tree", NULL), TX_OK);
+}
+
+/* Somebody else has moved it to the top already. */
+static int rename_too_late(struct txio *io, int from_dir, const char *from, int to_dir,
+                           const char *to, unsigned flags)
+{
+    int result = txio_posix()->ops->rename(io, from_dir, from, to_dir, to, flags);
+    return result == 0 ? -ENOENT : result;
+}
+
+Test(txio_remove_tree, a_directory_that_is_gone_needs_no_other_place)
+{
+    struct failing_io failing;
+    struct txio *io = failing_io_init(&failing, -1, 0);
+    TX_AUTO(temp_dir) temp = temp_dir_new();
+    make_chain(temp.fd, "tree", 70);
+    failing.ops.rename = rename_too_late;
+    cr_assert_eq(txio_remove_tree(io, temp.fd, "tree", NULL), TX_OK);
+    cr_assert_not(exists(temp.fd, "tree"));
+}
+
 static int forget_types(struct txio *io, int dir, txio_list_fn *fn, void *arg);
 
 struct forgetful {

@@ -94,6 +94,8 @@ Test(txio_wrappers, other_causes_of_the_same_errors_are_no_escape)
     make_file(temp.fd, "a..b", "");
     cr_assert_eq(txio_stat_path(io, temp.fd, "", &stat, &err), TX_EINVAL);
     cr_assert_eq(txio_stat_path(io, temp.fd, "a/.", &stat, &err), TX_EINVAL);
+    cr_assert_eq(txio_stat_path(io, temp.fd, "ab/.", &stat, &err), TX_EINVAL);
+    cr_assert_eq(txio_stat_path(io, temp.fd, ".b/.", &stat, &err), TX_EINVAL);
     struct txio *other = failing_io_init(&failing, 0, -EXDEV); /* two file systems */
     cr_assert_eq(txio_rename(other, temp.fd, "a..b", temp.fd, "...", 0, &err), TX_EXDEV);
     cr_assert_eq(symlinkat("self", temp.fd, "self"), 0);

@@ -99,6 +99,8 @@ Test(txlog_append, one_append_per_begin_of_the_announced_size)
     fails(TX_EMISUSE, txlog_append(user.log, 1, &part, 0, &next, &test_err));
     fails(TX_EMISUSE, txlog_append(user.log, 1, &part, 7, &next, &test_err));
     fails(TX_EMISUSE, txlog_append(user.log, 1, &part, -1, &next, &test_err));
+    struct iovec huge[2] = {{data, SIZE_MAX}, {data, 10}}; /* together 9, if one let them wrap */
+    fails(TX_EMISUSE, txlog_append(user.log, 1, huge, 2, &next, &test_err));
     part.iov_len = 9;
     ok(txlog_append(user.log, 1, &part, 1, &next, &test_err));
     fails(TX_EMISUSE, txlog_append(user.log, 1, &part, 1, &next, &test_err));
@@ -184,17 +186,25 @@ Test(txlog_append, a_full_disk_fails_before_anything_is_written)
 
 Test(txlog_append, no_space_for_the_record_itself_is_a_clean_failure)
 {
+    static const int errors[] = {ENOSPC, EDQUOT};
     struct fault_layer fault;
     struct log_user full;
     tx_lsn next;
     fault_init(&fault, txio_posix(), false);
     log_join(&full, &user, &fault.layer.io);
-    fault_add(&fault, &(struct fault_rule){.ops = LAYER_BIT(pwritev), .part = ".seg", .nth = 1,
-                                           .times = 1, .kind = FAULT_ERRNO, .os_errno = ENOSPC});
-    fails(TX_ENOSPC, log_try_put(&full, 1, 100, &next));
-    cr_assert_not(txlog_is_poisoned(full.log));
-    log_put(&full, 1, 100);
-    log_expect(&full, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        fault_add(&fault, &(struct fault_rule){.ops = LAYER_BIT(pwritev), .part = ".seg",
+                                               .nth = 1, .kind = FAULT_ERRNO,
+                                               .os_errno = errors[i]});
+        for (int tries = 0; tries < 3; tries++) { /* it stays full */
+            fails(TX_ENOSPC, log_try_put(&full, i + 1, 100, &next));
+            cr_assert_not(txlog_is_poisoned(full.log));
+            cr_assert_not(txlog_has_leftover(full.log));
+        }
+        fault_clear(&fault);
+        log_put(&full, i + 1, 100);
+    }
+    log_expect(&full, 2);
     log_close(&full);
     fault_release(&fault);
 }
@@ -219,6 +229,72 @@ Test(txlog_append, a_failed_write_of_a_record_poisons)
     log_expect(&user, 2);
 }
 
+Test(txlog_append, an_unknown_outcome_is_told_to_those_who_want_no_words)
+{
+    struct fault_layer fault;
+    struct log_user bad;
+    uint8_t data[10] = {0};
+    struct iovec part = {data, sizeof(data)};
+    tx_lsn lsn;
+    tx_lsn next;
+    fault_init(&fault, txio_posix(), false);
+    log_join(&bad, &user, &fault.layer.io);
+    fault_add(&fault, &(struct fault_rule){.ops = LAYER_BIT(pwritev), .part = ".seg", .nth = 1,
+                                           .times = 1, .kind = FAULT_ERRNO, .os_errno = EIO});
+    ok(txlog_append_begin(bad.log, sizeof(data), &lsn, NULL));
+    fails(TX_EOUTCOME, txlog_append(bad.log, 1, &part, 1, &next, NULL));
+    txlog_append_end(bad.log);
+    cr_assert(txlog_is_poisoned(user.log));
+    log_close(&bad);
+    fault_release(&fault);
+}
+
+Test(txlog_append, a_file_system_that_can_not_allocate_is_written_to)
+{
+    struct fault_layer fault;
+    struct log_user plain;
+    fault_init(&fault, txio_posix(), false);
+    log_join(&plain, &user, &fault.layer.io);
+    struct fault_rule *rule =
+        fault_add(&fault, &(struct fault_rule){.ops = LAYER_BIT(allocate), .nth = 1,
+                                               .kind = FAULT_ERRNO, .os_errno = EOPNOTSUPP});
+    log_put_forced(&plain, 1, 50000);
+    cr_assert_gt(rule->fired, 0);
+    log_expect(&user, 1);
+    log_close(&plain);
+    fault_release(&fault);
+}
+
+Test(txlog_append, behind_the_last_number_no_segment_is_made)
+{
+    tx_lsn next;
+    make_file(temp.fd, "log/ffffffffffffffff.seg", "");
+    fails(TX_ELIMIT, log_try_put(&user, 9, 50000, &next));
+    log_put(&user, 1, 100); /* where there is room */
+    cr_assert_eq(unlinkat(temp.fd, "log/ffffffffffffffff.seg", 0), 0);
+    log_put_forced(&user, 2, 50000);
+    log_expect(&user, 2);
+}
+
+static void set_least_size_max(struct control *content)
+{
+    content->size_max = 3 * content->segment_size;
+}
+
+Test(txlog_append, a_limit_below_what_is_there_leaves_no_room)
+{
+    tx_lsn next;
+    for (uint32_t i = 1; i <= 6; i++) {
+        log_put_forced(&user, i, 8200);
+    }
+    log_close_clean(&user);
+    control_edit(temp.fd, set_least_size_max);
+    log_open(&user, txio_posix(), temp.fd);
+    cr_assert_gt(log_info(&user).size, log_info(&user).settings.size_max);
+    fails(TX_ENOSPC, log_try_put(&user, 7, 50000, &next));
+    log_expect(&user, 6);
+}
+
 Test(txlog_append, a_short_write_is_finished)
 {
     struct fault_layer fault;
@@ -227,8 +303,14 @@ Test(txlog_append, a_short_write_is_finished)
     log_join(&slow, &user, &fault.layer.io);
     fault_add(&fault, &(struct fault_rule){.ops = LAYER_BIT(pwritev), .nth = 1, .times = 1,
                                            .kind = FAULT_SHORT});
-    log_put(&slow, 1, 9000);
-    log_expect(&user, 1);
+    log_put(&slow, 1, 9000); /* the header of its segment */
+    struct fault_rule *rule =
+        fault_add(&fault, &(struct fault_rule){.ops = LAYER_BIT(pwritev), .part = ".seg",
+                                               .nth = 1, .times = 1, .kind = FAULT_SHORT});
+    log_put(&slow, 2, 9000);
+    log_put(&slow, 3, 9000);
+    cr_assert_eq(rule->fired, 1);
+    log_expect(&user, 3);
     log_close(&slow);
     fault_release(&fault);
 }
@@ -265,5 +347,7 @@ Test(txlog_append, read_only_handles_do_not_write)
     fails(TX_EREADONLY, txlog_force(log, 0, &test_err));
     fails(TX_EREADONLY, txlog_trim(log, 4096, &test_err));
     fails(TX_EREADONLY, txlog_mark_clean(log, &test_err));
+    struct txlog_recovery recovery;
+    fails(TX_EREADONLY, txlog_recover(log, &recovery, &test_err));
     txlog_close(log);
 }

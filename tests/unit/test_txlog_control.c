@@ -113,6 +113,8 @@ Test(txlog_control, sealed_nonsense_is_refused)
     load_with(&temp, fd, 8, 4, 2, TX_EVERSION);
     load_with(&temp, fd, 48, 8, 0, TX_ECORRUPT);          /* start_lsn */
     load_with(&temp, fd, 48, 8, 4097, TX_ECORRUPT);
+    load_with(&temp, fd, 48, 8, UINT64_C(1) << 63, TX_ECORRUPT);
+    load_with(&temp, fd, 72, 8, UINT64_C(1) << 63, TX_ECORRUPT); /* durable_lsn */
     load_with(&temp, fd, 72, 8, 0, TX_ECORRUPT);          /* durable before start */
     load_with(&temp, fd, 80, 8, 8192, TX_ECORRUPT);       /* clean end is not durable end */
     load_with(&temp, fd, 88, 4, 0, TX_ECORRUPT);          /* not clean, with an end */

@@ -4,6 +4,7 @@
 
 #include <sys/wait.h>
 
+#include "sim/layer.h"
 #include "unit/temp_dir.h"
 
 static struct temp_dir temp;
@@ -117,6 +118,9 @@ Test(txlog_log_open, shared_memory_of_another_log_is_refused)
     log_open(&user, txio_posix(), temp.fd);
     fails(TX_EVERSION,
           txlog_open(txio_posix(), second.fd, TXLOG_READWRITE, user.shared, &log, &test_err));
+    ((struct txlog_shared *)user.shared)->magic--; /* of another version */
+    fails(TX_EVERSION,
+          txlog_open(txio_posix(), temp.fd, TXLOG_READWRITE, user.shared, &log, &test_err));
     log_close(&user);
 }
 
@@ -241,6 +245,80 @@ Test(txlog_log_open, salvage_goes_around_segments_with_bad_headers)
     salvage_expect(0);
 }
 
+Test(txlog_log_open, salvage_of_nothing_finds_nothing)
+{
+    make_damaged();
+    file_flip(temp.fd, CONTROL_NAME, 9, 1);
+    file_flip(temp.fd, CONTROL_NAME, TXLOG_BLOCK_SIZE + 9, 1);
+    for (uint64_t seq = 1; exists(temp.fd, segment_path(seq)); seq++) {
+        cr_assert_eq(unlinkat(temp.fd, segment_path(seq), 0), 0);
+    }
+    salvage_expect(0);
+}
+
+/* --- Joining while the living go on --- */
+
+struct racer {
+    struct layer layer; /* first */
+    struct log_user *user;
+    unsigned opened; /* times that a segment was opened */
+    bool goes_on;
+};
+
+/* Before the first segment is opened: it is filled, and recycled or taken away. */
+static void race_open(struct layer *layer, struct layer_call *call)
+{
+    struct racer *racer = (struct racer *)layer;
+    if (call->op != LAYER_open || strstr(call->where, ".seg") == NULL || racer->opened++ > 0) {
+        return;
+    }
+    if (racer->goes_on) {
+        log_put_forced(racer->user, 1, 8200);
+        log_put_forced(racer->user, 2, 8200);
+        ok(txlog_trim(racer->user->log, log_info(racer->user).append_lsn, &test_err));
+    } else {
+        cr_assert_eq(unlinkat(temp.fd, segment_path(1), 0), 0);
+    }
+}
+
+static enum tx_status join_racing(struct log_user *user, struct racer *racer, struct txlog **log)
+{
+    log_make(txio_posix(), temp.fd, 0);
+    log_open(user, txio_posix(), temp.fd);
+    layer_init(&racer->layer, txio_posix());
+    racer->layer.before = race_open;
+    racer->layer.fibers = true; /* the log is used below it */
+    racer->user = user;
+    return txlog_open(&racer->layer.io, temp.fd, TXLOG_READWRITE, user->shared, log, &test_err);
+}
+
+Test(txlog_log_open, who_joins_while_the_tail_goes_takes_the_next)
+{
+    struct racer racer = {.goes_on = true};
+    struct log_user user;
+    struct log_user joined = {.io = txio_posix()};
+    ok(join_racing(&user, &racer, &joined.log));
+    cr_assert_eq(racer.opened, 2);
+    log_put_forced(&user, 1, 100);
+    log_expect(&joined, 1);
+    log_close(&joined);
+    layer_release(&racer.layer);
+    log_close(&user);
+}
+
+Test(txlog_log_open, a_tail_that_is_not_there_is_not_waited_for)
+{
+    struct racer racer = {.goes_on = false};
+    struct log_user user;
+    struct txlog *log;
+    int before = open_descriptors();
+    fails(TX_ENOTFOUND, join_racing(&user, &racer, &log));
+    cr_assert_eq(racer.opened, 1);
+    layer_release(&racer.layer);
+    log_close(&user);
+    cr_assert_eq(open_descriptors(), before);
+}
+
 /* --- The record as named fields --- */
 
 struct described {
@@ -276,5 +354,9 @@ Test(txlog_log_open, records_can_be_described_field_by_field)
                        seen.text);
     cr_assert_eq(seen.count, plain + 5);
     fails(TX_ENOTFOUND, txlog_describe_record(user.log, 12288, field_seen, &seen, &test_err));
+    log_put(&user, TXLOG_KIND_EPOCH, 1); /* no such payload: the header only */
+    memset(&seen, 0, sizeof(seen));
+    ok(txlog_describe_record(user.log, 12288, field_seen, &seen, &test_err));
+    cr_assert_eq(seen.count, plain);
     log_close(&user);
 }

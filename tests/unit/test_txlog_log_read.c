@@ -86,6 +86,16 @@ Test(txlog_log_read, a_length_that_cannot_be_is_refused_before_it_is_used)
     fails(TX_ECORRUPT, read_at(lsn, &record));
 }
 
+Test(txlog_log_read, an_end_that_memory_states_behind_the_last_segment_is_not_believed)
+{
+    struct txlog_record record;
+    struct txlog_shared *shared = user.shared;
+    tx_lsn end = shared->append_lsn;
+    shared->append_lsn = end + 10 * SMALL_SEGMENT;
+    fails(TX_EINVAL, read_at(end + 9 * SMALL_SEGMENT, &record));
+    shared->append_lsn = end;
+}
+
 Test(txlog_log_read, more_segments_than_descriptors_are_cached_can_be_read)
 {
     for (uint32_t i = 1; i <= 3 * LOG_FILES_MAX; i++) {

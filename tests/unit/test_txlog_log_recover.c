@@ -92,6 +92,28 @@ Test(txlog_log_recover, bytes_behind_a_clean_end_are_left_alone)
     log_expect(&user, 2);
 }
 
+/* Each crash adds a segment, also to a log that has as many as appending may make. */
+Test(txlog_log_recover, a_log_of_as_many_segments_as_there_may_be_opens_after_crashes)
+{
+    tx_lsn next = 0;
+    uint32_t count = 0;
+    while (log_try_put(&user, 1, 8200, &next) == TX_OK) { /* fills a segment */
+        count++;
+    }
+    cr_assert_eq(test_err.status, TX_ENOSPC);
+    cr_assert_eq(log_info(&user).segment_count, LOG_SEGMENTS_MAX);
+    ok(txlog_force(user.log, log_info(&user).append_lsn, &test_err));
+    for (unsigned i = 0; i < 3; i++) {
+        log_reopen(&user);
+        fails(TX_ENOSPC, log_try_put(&user, 1, 8200, &next));
+    }
+    next = log_info(&user).append_lsn;
+    ok(txlog_trim(user.log, next, &test_err));
+    log_put_forced(&user, 1, 8200);
+    log_reopen(&user);
+    log_expect(&user, 1);
+}
+
 /* --- Leftovers --- */
 
 Test(txlog_log_recover, drafts_of_the_killed_are_removed)

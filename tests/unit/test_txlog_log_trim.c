@@ -2,6 +2,7 @@
 /* Trimming, recycling, and records of an earlier life of a segment. */
 #include "unit/log_fixture.h"
 
+#include "sim/layer.h"
 #include "unit/hook_io.h"
 #include "unit/temp_dir.h"
 
@@ -103,6 +104,17 @@ Test(txlog_log_trim, a_few_segments_become_spares_the_rest_goes)
     cr_assert_eq(count_names(LOG_NAME_SPARE), LOG_SPARES_KEPT);
     cr_assert_eq(log_info(&user).segment_count, 1);
     cr_assert_eq(log_info(&user).size, (1 + LOG_SPARES_KEPT) * SMALL_SEGMENT);
+}
+
+Test(txlog_log_trim, where_control_needs_none_every_segment_is_recycled)
+{
+    put_many(3, 8000);
+    cr_assert_eq(count_names(LOG_NAME_SEGMENT), 3);
+    ok(log_recycle_below(user.log, UINT64_MAX, &test_err));
+    cr_assert_eq(count_names(LOG_NAME_SEGMENT), 0);
+    cr_assert_eq(count_names(LOG_NAME_SPARE), LOG_SPARES_KEPT);
+    log_close(&user);
+    fails(TX_ECORRUPT, log_try_open(&user, txio_posix(), temp.fd)); /* control does need them */
 }
 
 Test(txlog_log_trim, large_segments_are_removed)
@@ -263,4 +275,39 @@ Test(txlog_log_trim, opening_takes_the_clean_mark_away_at_once)
     log_reopen(&user);
     log_reopen(&user);
     cr_assert_not(user.recovery.was_clean);
+}
+
+/* Appends a record before somebody else gets the append lock. */
+struct intruder {
+    struct layer layer; /* first */
+    bool done;
+};
+
+static void append_before_lock(struct layer *layer, struct layer_call *call)
+{
+    struct intruder *intruder = (struct intruder *)layer;
+    if (call->op == LAYER_lock && call->offset == TXIO_LOCK_APPEND && !intruder->done) {
+        intruder->done = true;
+        log_put(&user, 2, 10);
+    }
+}
+
+Test(txlog_log_trim, a_record_that_comes_between_keeps_the_clean_mark_away)
+{
+    struct intruder intruder = {.done = false};
+    struct log_user mine;
+    layer_init(&intruder.layer, txio_posix());
+    intruder.layer.before = append_before_lock;
+    intruder.layer.fibers = true; /* the log is used below it */
+    log_join(&mine, &user, &intruder.layer.io);
+    log_put(&user, 1, 10);
+    fails(TX_EMISUSE, txlog_mark_clean(mine.log, &test_err));
+    cr_assert_str_eq(test_err.text, "mark the log clean: records were appended meanwhile");
+    log_put(&user, 3, 10); /* it goes on */
+    ok(txlog_mark_clean(mine.log, &test_err));
+    log_close(&mine);
+    layer_release(&intruder.layer);
+    log_reopen(&user);
+    cr_assert(user.recovery.was_clean);
+    log_expect(&user, 3);
 }

@@ -190,6 +190,110 @@ Test(txlog_log_verify, control_of_another_size_is_a_fault)
     (void)close(fd);
 }
 
+Test(txlog_log_verify, a_spare_of_an_odd_size_is_a_fault)
+{
+    make_file(temp.fd, "log/spare-0000000000000077", "x");
+    cr_assert_str_eq(log_faults_text(txio_posix(), temp.fd),
+                     "spare-0000000000000077@1: spare segment has an odd size; ");
+    int fd = openat(temp.fd, "log/spare-0000000000000077", O_RDWR | O_CLOEXEC);
+    cr_assert_eq(ftruncate(fd, TXLOG_BLOCK_SIZE + 1), 0);
+    (void)close(fd);
+    cr_assert_str_eq(log_faults_text(txio_posix(), temp.fd),
+                     "spare-0000000000000077@4097: spare segment has an odd size; ");
+}
+
+/* What control says is whole and wrong. */
+static void expect_fault(enum scan_verdict verdict)
+{
+    const char *text = log_faults_text(txio_posix(), temp.fd);
+    cr_assert_not_null(strstr(text, scan_text(verdict)), "%s", text);
+    fails(TX_ECORRUPT, log_try_open(&user, txio_posix(), temp.fd));
+    cr_assert_not_null(strstr(test_err.text, scan_text(verdict)), "%s", test_err.text);
+}
+
+static void forget_epoch(struct control *content)
+{
+    content->epoch = 0;
+}
+
+Test(txlog_log_verify, control_of_an_older_epoch_than_the_log_is_a_fault)
+{
+    control_edit(temp.fd, forget_epoch);
+    expect_fault(SCAN_CONTROL_STALE);
+    const char *text = log_faults_text(txio_posix(), temp.fd);
+    cr_assert_not_null(strstr(text, "0000000000000003.seg@0: "), "%s", text); /* its header */
+    cr_assert_not_null(strstr(text, "0000000000000003.seg@4096: "), "%s", text); /* its record */
+}
+
+static void forget_record(struct control *content)
+{
+    content->end_lsn -= TXLOG_BLOCK_SIZE;
+    content->durable_lsn = content->end_lsn;
+}
+
+Test(txlog_log_verify, a_record_behind_the_end_that_control_states_is_a_fault)
+{
+    control_edit(temp.fd, forget_record);
+    expect_fault(SCAN_CLEAN_LONG);
+}
+
+static void pass_the_end(struct control *content)
+{
+    content->start_lsn += 100 * SMALL_SEGMENT;
+    content->end_lsn += 100 * SMALL_SEGMENT;
+    content->durable_lsn = content->end_lsn;
+}
+
+Test(txlog_log_verify, a_checkpoint_behind_all_segments_is_a_fault)
+{
+    control_edit(temp.fd, pass_the_end);
+    const char *text = log_faults_text(txio_posix(), temp.fd);
+    cr_assert_not_null(strstr(text, "segment that holds the checkpoint is missing"), "%s", text);
+    fails(TX_ECORRUPT, log_try_open(&user, txio_posix(), temp.fd));
+    cr_assert_not_null(strstr(test_err.text, "the segment that holds the checkpoint"), "%s",
+                       test_err.text);
+}
+
+Test(txlog_log_verify, slots_that_do_not_follow_one_another_are_a_fault)
+{
+    uint8_t blocks[2][TXLOG_BLOCK_SIZE];
+    file_read(temp.fd, CONTROL_NAME, 0, blocks, sizeof(blocks));
+    for (int i = 0; i < 2; i++) {
+        uint64_t sequence = tx_get64(blocks[i] + 16);
+        if (sequence < tx_get64(blocks[1 - i] + 16)) {
+            tx_put64(blocks[i] + 16, sequence - 1);
+            tx_put64(blocks[i] + 112, block_seal(blocks[i], 112));
+        }
+    }
+    file_write(temp.fd, CONTROL_NAME, 0, blocks, sizeof(blocks));
+    cr_assert_str_eq(log_faults_text(txio_posix(), temp.fd),
+                     "control@0: slots do not follow one another; ");
+}
+
+Test(txlog_log_verify, a_segment_of_another_version_is_no_fault_but_an_error)
+{
+    uint8_t block[TXLOG_BLOCK_SIZE];
+    uint64_t faults = 77;
+    file_read(temp.fd, files[2], 0, block, sizeof(block));
+    tx_put32(block + 8, SEGMENT_VERSION + 1);
+    tx_put64(block + 72, block_seal(block, 72));
+    file_write(temp.fd, files[2], 0, block, sizeof(block));
+    fails(TX_EVERSION, txlog_verify(txio_posix(), temp.fd, NULL, NULL, &faults, &test_err));
+    cr_assert_not_null(strstr(test_err.text, "0000000000000002.seg: unknown format version 2"),
+                       "%s", test_err.text);
+    fails(TX_EVERSION, txlog_verify(txio_posix(), temp.fd, NULL, NULL, &faults, NULL));
+    cr_assert_eq(faults, 77);
+}
+
+Test(txlog_log_verify, faults_are_counted_for_those_who_want_no_words)
+{
+    uint64_t faults = 0;
+    file_flip(temp.fd, CONTROL_NAME, 5, 0);
+    file_flip(temp.fd, files[3], 2 * TXLOG_BLOCK_SIZE + 99, 0);
+    ok(txlog_verify(txio_posix(), temp.fd, NULL, NULL, &faults, NULL));
+    cr_assert_eq(faults, 2);
+}
+
 Test(txlog_log_verify, it_changes_nothing_and_leaks_nothing)
 {
     int before = open_descriptors();

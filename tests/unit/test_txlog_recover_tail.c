@@ -193,6 +193,27 @@ Test(txlog_recover_tail, segments_behind_the_end_give_their_space_on_a_full_disk
     empty_disk();
 }
 
+/* Their descriptors are not kept open, and what is dropped can not be opened again. */
+Test(txlog_recover_tail, many_segments_behind_the_end_give_their_space_on_a_full_disk)
+{
+    fill_disk();
+    log_put_forced(&user, 1, 100);
+    tx_lsn torn = log_put_forced(&user, 2, 10);
+    for (uint32_t i = 3; i < 3 + 2 * LOG_FILES_MAX; i++) {
+        log_put(&user, i, 8000);
+    }
+    struct txlog_record record = place_of(torn);
+    log_close(&user);
+    damage(&record, 0, SECTOR);
+    remove_spares();
+    log_open(&user, &full_disk.layer.io, temp.fd);
+    log_expect(&user, 2);
+    log_put_forced(&user, 3, 100);
+    log_close(&user);
+    empty_disk();
+    log_expect(&user, 3);
+}
+
 Test(txlog_recover_tail, the_number_of_a_dropped_segment_is_never_given_again)
 {
     fill_disk();
@@ -223,6 +244,23 @@ Test(txlog_recover_tail, the_unproven_tail_is_rewritten_in_place_on_a_full_disk)
     remove_spares();
     log_open(&user, &full_disk.layer.io, temp.fd);
     cr_assert_gt(user.recovery.rewritten_bytes, 6 * 4096);
+    log_expect(&user, 7);
+    log_close(&user);
+    empty_disk();
+    log_expect(&user, 7);
+}
+
+Test(txlog_recover_tail, small_records_of_one_segment_are_rewritten_in_place)
+{
+    fill_disk();
+    log_put_forced(&user, 1, 100);
+    for (uint32_t i = 2; i < 8; i++) { /* three of them in each segment */
+        log_put(&user, i, 100);
+    }
+    log_close(&user);
+    remove_spares();
+    log_open(&user, &full_disk.layer.io, temp.fd);
+    cr_assert_eq(user.recovery.rewritten_bytes, 6 * TXLOG_BLOCK_SIZE);
     log_expect(&user, 7);
     log_close(&user);
     empty_disk();

@@ -104,6 +104,7 @@ Test(txlog_segment, other_names_are_other)
     static const char *const other[] = {
         "", "x", "000000000000001F.seg", "000000000000001f.se", "00000000000000001f.seg",
         "000000000000001f.segx", "spare-1", "spare-000000000000000g", "Spare-0000000000000001",
+        "000000000000001f.sex", "000000000000000-.seg", "000000000000000:.seg",
     };
     for (size_t i = 0; i < sizeof(other) / sizeof(*other); i++) {
         cr_assert_eq(log_name_parse(other[i], &number), LOG_NAME_OTHER, "%s", other[i]);

@@ -65,6 +65,8 @@ Test(txlog_segment_table, what_was_cut_off_is_not_found)
     cr_assert_not(table_get(table, 3, &ref));
     table_tail(table, &ref);
     cr_assert_eq(ref.seq, 3);
+    cr_assert_eq(table_previous(table, 12288), 2);
+    cr_assert_eq(table_previous(table, 8192), 0);
 }
 
 Test(txlog_segment_table, holds_its_limit_and_wraps)
