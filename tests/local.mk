@@ -179,6 +179,7 @@ tests_unit_unit_store_LDADD = libtx_sim.la $(UNIT_STORE_LIBS) $(CRITERION_LIBS)
 unit_tests += tests/unit/unit_reg
 tests_unit_unit_reg_SOURCES = \
 	tests/unit/failing_alloc.h \
+	tests/unit/failing_io.h \
 	tests/unit/hook_io.h \
 	tests/unit/reg_fixture.c \
 	tests/unit/reg_fixture.h \
@@ -186,6 +187,8 @@ tests_unit_unit_reg_SOURCES = \
 	tests/unit/reg_model.h \
 	tests/unit/temp_dir.h \
 	tests/unit/test_txreg_check.c \
+	tests/unit/test_txreg_check_errors.c \
+	tests/unit/test_txreg_check_lies.c \
 	tests/unit/test_txreg_conflict.c \
 	tests/unit/test_txreg_format_doc.c \
 	tests/unit/test_txreg_hostile.c \
