@@ -192,18 +192,27 @@ tests_unit_unit_store_LDADD = libtx_sim.la $(UNIT_STORE_LIBS) $(CRITERION_LIBS)
 unit_tests += tests/unit/unit_reg
 tests_unit_unit_reg_SOURCES = \
 	tests/unit/failing_alloc.h \
+	tests/unit/failing_io.h \
 	tests/unit/hook_io.h \
 	tests/unit/reg_fixture.c \
 	tests/unit/reg_fixture.h \
 	tests/unit/reg_model.c \
 	tests/unit/reg_model.h \
 	tests/unit/temp_dir.h \
+	tests/unit/test_txreg_cache.c \
 	tests/unit/test_txreg_check.c \
+	tests/unit/test_txreg_check_errors.c \
+	tests/unit/test_txreg_check_lies.c \
+	tests/unit/test_txreg_cold.c \
 	tests/unit/test_txreg_conflict.c \
 	tests/unit/test_txreg_format_doc.c \
 	tests/unit/test_txreg_hostile.c \
 	tests/unit/test_txreg_image.c \
+	tests/unit/test_txreg_image_errors.c \
+	tests/unit/test_txreg_items.c \
+	tests/unit/test_txreg_lies.c \
 	tests/unit/test_txreg_memory.c \
+	tests/unit/test_txreg_misfit.c \
 	tests/unit/test_txreg_model.c \
 	tests/unit/test_txreg_ops.c \
 	tests/unit/test_txreg_page.c \
@@ -211,6 +220,8 @@ tests_unit_unit_reg_SOURCES = \
 	tests/unit/test_txreg_reopen.c \
 	tests/unit/test_txreg_revert.c \
 	tests/unit/test_txreg_ring.c \
+	tests/unit/test_txreg_search.c \
+	tests/unit/test_txreg_shape.c \
 	tests/unit/test_txreg_threads.c \
 	tests/unit/test_txreg_tree.c \
 	tests/unit/test_txreg_values.c

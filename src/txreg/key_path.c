@@ -133,7 +133,7 @@ static enum tx_status step(struct reg_space *space, const char *name, size_t siz
         return TX_OK;
     }
     if (!reg_child_decode(&child, hit.payload, hit.size) || child.id <= REG_ROOT_ID) {
-        return reg_record_corrupt(err, key.bytes, key.size, "malformed");
+        return reg_record_corrupt(err, key.bytes, "malformed");
     }
     return reg_path_enter(path, name, size, &child, err);
 }

@@ -120,9 +120,7 @@ bool reg_items_ordered(const struct reg_items *items, unsigned index)
 static size_t prefix_of(const struct reg_items *items, unsigned from, unsigned to)
 {
     unsigned first = from + (items->is_inner ? 1 : 0);
-    return to - first < 2 || to < first
-               ? 0
-               : common_prefix(&items->item[first], &items->item[to - 1]);
+    return to - first < 2 ? 0 : common_prefix(&items->item[first], &items->item[to - 1]);
 }
 
 size_t reg_items_size(const struct reg_items *items, unsigned from, unsigned to)
@@ -154,8 +152,8 @@ unsigned reg_items_cut(const struct reg_items *items, bool at_end)
     unsigned best = 0;
     size_t best_size = SIZE_MAX;
     TX_INVARIANT(count >= 2);
-    if (at_end && reg_items_size(items, 0, count - 1) <= REG_PAGE_ROOM) {
-        return count - 1;
+    if (at_end) {
+        return count - 1; /* the left part was a page before */
     }
     unsigned middle = 1;
     while (middle < count - 1 && items->sum[middle] < items->sum[count] / 2) {
@@ -165,10 +163,10 @@ unsigned reg_items_cut(const struct reg_items *items, bool at_end)
     if (middle > 1) {
         try_cut(items, middle - 1, &best, &best_size);
     }
-    for (unsigned cut = 1; best_size > REG_PAGE_ROOM && cut < count; cut++) {
+    for (unsigned cut = 1; best_size > REG_PAGE_ROOM; cut++) {
+        TX_INVARIANT(cut < count);
         try_cut(items, cut, &best, &best_size);
     }
-    TX_INVARIANT(best > 0 && best_size <= REG_PAGE_ROOM);
     return best;
 }
 

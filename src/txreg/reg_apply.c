@@ -83,12 +83,7 @@ static enum tx_status apply_create(struct reg_space *space, const struct reg_ent
     const char *name = reg_entry_last_name(entry, &size);
     struct reg_key key;
     struct edit edit;
-    TX_AUTO(reg_hit) hit = REG_HIT_INIT;
     TX_TRY(reg_key_child(&key, parent, name, size, err));
-    TX_TRY(reg_space_get(space, &key, &hit, err));
-    if (hit.payload != NULL) {
-        return tx_error_set(err, TX_EEXIST, "key \"%s\" exists already", entry->key);
-    }
     TX_TRY(edit_begin(&edit, space, parent, err));
     if (edit.header.subkey_count == UINT32_MAX) {
         return count_full(err);
@@ -124,7 +119,7 @@ static enum tx_status apply_delete(struct reg_space *space, const struct reg_ent
     TX_TRY(reg_space_remove(space, &key, err));
     TX_TRY(edit_begin(&edit, space, parent, err));
     if (edit.header.subkey_count == 0) {
-        return reg_record_corrupt(err, key.bytes, key.size, "wrong number of subkeys");
+        return reg_record_corrupt(err, key.bytes, "wrong number of subkeys");
     }
     /* MUTANT_25 (Project Zero, CmpCleanupLightWeightPrepare): a key that is taken back stays in
      * its parent's count. */
@@ -192,7 +187,7 @@ static enum tx_status apply_set(struct reg_space *space, uint64_t id,
     TX_TRY(reg_space_get(space, &key, &hit, err));
     if (hit.payload != NULL) { /* its name and its place stay */
         if (!reg_value_decode(&value, hit.payload, hit.size)) {
-            return reg_record_corrupt(err, key.bytes, key.size, "malformed");
+            return reg_record_corrupt(err, key.bytes, "malformed");
         }
         TX_TRY(reg_value_name(space->base.reg, &value, &old_name, err));
         TX_TRY(reg_value_is_named(&key, &old_name, entry->name, entry->name_size, err));
@@ -230,7 +225,7 @@ static enum tx_status apply_unset(struct reg_space *space, uint64_t id,
                             entry->name);
     }
     if (edit.header.value_count == 0) {
-        return reg_record_corrupt(err, key.bytes, key.size, "wrong number of values");
+        return reg_record_corrupt(err, key.bytes, "wrong number of values");
     }
     TX_TRY(reg_space_remove(space, &key, err));
     edit.header.value_count--;
@@ -243,6 +238,9 @@ enum tx_status reg_apply_resolve(struct reg_space *space, const struct reg_entry
     const char *rest;
     size_t size;
     TX_TRY(reg_resolve(space, entry->key, &rest, err));
+    if (entry->key_size == 0 && (entry->op == REG_OP_DELETE || entry->op == REG_OP_RENAME)) {
+        return tx_error_set(err, TX_EPERM, "the root key cannot be deleted or renamed");
+    }
     if (entry->op != REG_OP_CREATE) {
         return *rest == 0 ? TX_OK
                           : tx_error_set(err, TX_ENOTFOUND, "no key \"%s\"", entry->key);
@@ -258,9 +256,6 @@ enum tx_status reg_apply_resolve(struct reg_space *space, const struct reg_entry
 enum tx_status reg_apply(struct reg_space *space, const struct reg_entry *entry,
                          struct tx_error *err)
 {
-    if (space->path.depth == 0 && (entry->op == REG_OP_DELETE || entry->op == REG_OP_RENAME)) {
-        return tx_error_set(err, TX_EPERM, "the root key cannot be deleted or renamed");
-    }
     switch (entry->op) {
     case REG_OP_CREATE:
         return apply_create(space, entry, err);

@@ -43,7 +43,7 @@ void reg_check_fault(struct reg_check *check, uint32_t page, const char *format,
 enum tx_status reg_check_record(struct reg_check *check, uint32_t page, const struct reg_key *key,
                                 const struct reg_cell *cell, struct tx_error *err) TX_CHECKED;
 /* After the last record: counts, parents, depth. */
-enum tx_status reg_check_keys(struct reg_check *check, struct tx_error *err) TX_CHECKED;
+void reg_check_keys(struct reg_check *check);
 
 /* Both slots; *usable: one of them leads to a tree, in check->slot. */
 enum tx_status reg_check_slots(struct reg_check *check, bool *usable,

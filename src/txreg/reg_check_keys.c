@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/invariant.h"
 #include "txreg/reg_check.h"
 
 static struct reg_check_key *keys_of(struct reg_check *check, size_t *count)
@@ -47,8 +48,12 @@ static enum tx_status take_child(struct reg_check *check, uint32_t page, const s
         reg_check_fault(check, page, "key %llu: malformed subkey", (unsigned long long)parent);
         return TX_OK;
     }
-    if (reg_key_child(&folded, parent, (const char *)child.name, child.name_size, NULL) != TX_OK ||
-        reg_compare(folded.bytes, folded.size, key->bytes, key->size) != 0) {
+    enum tx_status status = reg_key_child(&folded, parent, (const char *)child.name,
+                                          child.name_size, err);
+    if (status == TX_ENOMEM) {
+        return status;
+    }
+    if (status != TX_OK || reg_compare(folded.bytes, folded.size, key->bytes, key->size) != 0) {
         reg_check_fault(check, page, "key %llu: subkey is not where its name belongs",
                         (unsigned long long)parent);
     }
@@ -213,22 +218,22 @@ static void check_key(struct reg_check *check, const struct reg_check_key *key)
 static void check_depth(struct reg_check *check, const struct reg_check_key *key)
 {
     unsigned depth = 0;
-    while (key != NULL && key->id != REG_ROOT_ID && depth <= TXREG_DEPTH_MAX) {
+    while (key->id != REG_ROOT_ID && depth <= TXREG_DEPTH_MAX) {
         key = find_key(check, key->parent);
+        TX_INVARIANT(key != NULL); /* it was found before, or there are faults */
         depth++;
     }
-    if (key == NULL || depth > TXREG_DEPTH_MAX) {
+    if (depth > TXREG_DEPTH_MAX) {
         reg_check_fault(check, 0, "a key is not reached from the root within %d levels",
                         TXREG_DEPTH_MAX);
     }
 }
 
-enum tx_status reg_check_keys(struct reg_check *check, struct tx_error *err)
+void reg_check_keys(struct reg_check *check)
 {
     size_t count;
     struct reg_check_key *keys = keys_of(check, &count);
     const struct reg_check_edge *edges = (const void *)check->edges.data;
-    (void)err;
     end_ordinals(check);
     for (size_t i = 0; i < check->edges.size / sizeof(*edges); i++) {
         check_edge(check, &edges[i]);
@@ -244,5 +249,4 @@ enum tx_status reg_check_keys(struct reg_check *check, struct tx_error *err)
     for (size_t i = 0; i < count && check->faults == 0; i++) {
         check_depth(check, &keys[i]);
     }
-    return TX_OK;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the check looks at beside the tree: root slots, and pages that nothing refers to. */
+#include <string.h>
+
 #include "base/mutant.h"
 #include "txreg/reg_check.h"
 
@@ -32,32 +34,40 @@ enum tx_status reg_check_free_pages(struct reg_check *check, struct tx_error *er
     return TX_OK;
 }
 
+/* Whether both pages say the same, wherever they lie. They may be of a version that is not ours, so
+ * that their bytes alone can be compared. */
+static bool slots_agree(uint8_t data[REG_SLOT_PAGES][REG_PAGE_SIZE])
+{
+    for (unsigned i = 0; i < REG_SLOT_PAGES; i++) {
+        tx_put64(data[i] + REG_AT_SEAL, 0);
+        tx_put32(data[i] + REG_AT_NUMBER, 0);
+    }
+    return memcmp(data[0], data[1], REG_PAGE_SIZE) == 0;
+}
+
 enum tx_status reg_check_slots(struct reg_check *check, bool *usable, struct tx_error *err)
 {
-    uint8_t data[REG_PAGE_SIZE];
-    struct reg_slot slots[2];
-    const char *faults[2];
+    uint8_t data[REG_SLOT_PAGES][REG_PAGE_SIZE];
+    struct reg_slot slots[REG_SLOT_PAGES];
+    const char *faults[REG_SLOT_PAGES];
     struct tx_error own;
     for (unsigned i = 0; i < REG_SLOT_PAGES; i++) {
-        enum tx_status read = txio_read_full(check->reg->io, check->reg->fd, data, sizeof(data),
-                                             (uint64_t)i * REG_PAGE_SIZE, err);
+        enum tx_status read = txio_read_full(check->reg->io, check->reg->fd, data[i],
+                                             REG_PAGE_SIZE, (uint64_t)i * REG_PAGE_SIZE, err);
         if (read != TX_OK && read != TX_ECORRUPT) {
             return read;
         }
-        faults[i] = read == TX_OK ? reg_slot_decode(&slots[i], i, data) : "the file ends before it";
+        faults[i] = read == TX_OK ? reg_slot_decode(&slots[i], i, data[i])
+                                  : "the file ends before it";
         if (faults[i] != NULL && (check->is_clean || (i == 1 && faults[0] != NULL))) {
             reg_check_fault(check, i, "root slot %u: %s", i, faults[i]);
         }
     }
-    if (faults[0] == NULL && faults[1] == NULL && slots[0].sequence == slots[1].sequence) {
-        reg_slot_encode(&slots[1], 0, data);
-        uint64_t seal = tx_get64(data + REG_AT_SEAL);
-        reg_slot_encode(&slots[0], 0, data);
-        if (seal != tx_get64(data + REG_AT_SEAL)) {
-            reg_check_fault(check, 1, "root slots of one steady point differ");
-        }
+    if (faults[0] == NULL && faults[1] == NULL && slots[0].sequence == slots[1].sequence &&
+        !slots_agree(data)) {
+        reg_check_fault(check, 1, "root slots of one steady point differ");
     }
-    enum tx_status status = reg_slot_load(check->reg->io, check->reg->fd, &check->slot, &own);
+    enum tx_status status = reg_slot_choose(slots, faults, &check->slot, &own);
     *usable = status == TX_OK;
     if (status != TX_OK && (faults[0] == NULL || faults[1] == NULL)) {
         reg_check_fault(check, 0, "%s", own.text);

@@ -17,14 +17,9 @@ static enum tx_status delete_values(struct reg_view *view, struct tx_error *err)
     TX_AUTO(tx_buf) data = TX_BUF_INIT;
     TX_TRY(reg_order_load(space, reg_path_id(&space->path, space->path.depth), &order, err));
     for (size_t i = reg_order_count(&order); i-- > 0;) {
-        struct reg_key key;
         struct reg_value value;
         TX_AUTO(reg_hit) hit = REG_HIT_INIT;
-        reg_order_key(&order, i, &key);
-        TX_TRY(reg_space_get(space, &key, &hit, err));
-        if (hit.payload == NULL || !reg_value_decode(&value, hit.payload, hit.size)) {
-            return reg_record_corrupt(err, key.bytes, key.size, "malformed");
-        }
+        TX_TRY(reg_order_get(space, &order, i, &hit, &value, err));
         tx_buf_clear(&name);
         tx_buf_clear(&data);
         TX_TRY(reg_value_name(view->reg, &value, &name, err));
@@ -113,7 +108,7 @@ static enum tx_status enter_next(struct reg_view *view, struct frame *frame, boo
     }
     if (!reg_child_decode(&child, scan.payload, scan.size) || child.id <= REG_ROOT_ID ||
         space->path.depth == TXREG_DEPTH_MAX) {
-        return reg_record_corrupt(err, scan.key, scan.key_size, "malformed");
+        return reg_record_corrupt(err, scan.key, "malformed");
     }
     frame->has_last = true;
     frame->last.size = (uint16_t)scan.key_size;

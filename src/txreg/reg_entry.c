@@ -54,7 +54,8 @@ enum tx_status reg_entry_decode(struct reg_entry *entry, const struct ktm_change
         entry->old = tx_read_bytes(&reader, entry->old_size);
     }
     if (change->op < REG_OP_CREATE || change->op > REG_OP_UNSET ||
-        (change->flags & ~(unsigned)REG_ENTRY_FLAGS) != 0 || !tx_reader_done(&reader)) {
+        (change->flags & ~(unsigned)REG_ENTRY_FLAGS) != 0 || !tx_reader_done(&reader) ||
+        entry->size > TXREG_VALUE_SIZE_MAX) {
         return tx_error_set(err, TX_ECORRUPT, "malformed registry entry (kind %u, %zu bytes)",
                             change->op, change->body_size);
     }

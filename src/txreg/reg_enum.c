@@ -46,7 +46,7 @@ TX_API enum tx_status txreg_each_key(struct ktm_txn *txn, const char *key, txreg
         struct txreg_key_info info;
         struct reg_key header;
         if (!reg_child_decode(&child, scan.payload, scan.size)) {
-            return reg_record_corrupt(err, scan.key, scan.key_size, "malformed");
+            return reg_record_corrupt(err, scan.key, "malformed");
         }
         reg_key_head(&header, child.id, REG_HEADER);
         TX_TRY(reg_touch_read(walk.view, &header, err));
@@ -75,15 +75,12 @@ static enum tx_status add_kind(struct reg_space *space, uint64_t id, enum reg_ki
         struct reg_value value;
         struct reg_order_item item;
         if (!reg_value_decode(&value, scan.payload, scan.size)) {
-            return reg_record_corrupt(err, scan.key, scan.key_size, "malformed");
+            return reg_record_corrupt(err, scan.key, "malformed");
         }
         memset(&item, 0, sizeof(item));
         item.ordinal = value.ordinal;
-        item.key_at = (uint32_t)order->keys.size;
+        item.key_at = order->keys.size;
         item.key_size = (uint16_t)scan.key_size;
-        if (order->keys.size > UINT32_MAX - REG_KEY_MAX) {
-            return tx_error_set(err, TX_ELIMIT, "too many values to list");
-        }
         TX_TRY(tx_buf_append(&order->items, &item, sizeof(item), err));
         TX_TRY(tx_buf_append(&order->keys, scan.key, scan.key_size, err));
         TX_TRY(reg_scan_next(&scan, err));
@@ -103,12 +100,19 @@ enum tx_status reg_order_load(struct reg_space *space, uint64_t id, struct reg_o
     return TX_OK;
 }
 
-void reg_order_key(const struct reg_order *order, size_t index, struct reg_key *key)
+enum tx_status reg_order_get(struct reg_space *space, const struct reg_order *order, size_t index,
+                             struct reg_hit *hit, struct reg_value *value, struct tx_error *err)
 {
     struct reg_order_item item;
+    struct reg_key key;
     memcpy(&item, order->items.data + index * sizeof(item), sizeof(item));
-    key->size = item.key_size;
-    memcpy(key->bytes, order->keys.data + item.key_at, item.key_size);
+    key.size = item.key_size;
+    memcpy(key.bytes, order->keys.data + item.key_at, item.key_size);
+    TX_TRY(reg_space_get(space, &key, hit, err));
+    if (hit->payload == NULL || !reg_value_decode(value, hit->payload, hit->size)) {
+        return reg_record_corrupt(err, key.bytes, "malformed");
+    }
+    return TX_OK;
 }
 
 TX_API enum tx_status txreg_each_value(struct ktm_txn *txn, const char *key, txreg_value_fn *fn,
@@ -122,14 +126,9 @@ TX_API enum tx_status txreg_each_value(struct ktm_txn *txn, const char *key, txr
     TX_TRY(begin_walk(txn, key, &walk, &id, err));
     TX_TRY(reg_order_load(&walk.view->space, id, &order, err));
     for (size_t i = 0; i < reg_order_count(&order); i++) {
-        struct reg_key record;
         struct reg_value value;
         TX_AUTO(reg_hit) hit = REG_HIT_INIT;
-        reg_order_key(&order, i, &record);
-        TX_TRY(reg_space_get(&walk.view->space, &record, &hit, err));
-        if (hit.payload == NULL || !reg_value_decode(&value, hit.payload, hit.size)) {
-            return reg_record_corrupt(err, record.bytes, record.size, "malformed");
-        }
+        TX_TRY(reg_order_get(&walk.view->space, &order, i, &hit, &value, err));
         tx_buf_clear(&name);
         tx_buf_clear(&data);
         TX_TRY(reg_value_name(walk.view->reg, &value, &name, err));

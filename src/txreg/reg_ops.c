@@ -2,6 +2,7 @@
 /* Keys: create, query, delete, rename. */
 #include <string.h>
 
+#include "base/invariant.h"
 #include "base/text.h"
 #include "txreg/txreg_view.h"
 
@@ -102,10 +103,7 @@ enum tx_status reg_key_info(struct reg_space *space, uint64_t id, const char *na
     struct reg_header header;
     TX_AUTO(reg_hit) hit = REG_HIT_INIT;
     TX_TRY(reg_space_header(space, id, &hit, &header, err));
-    if (header.class_size >= sizeof(info->class_name) || size >= sizeof(info->name)) {
-        return tx_error_set(err, TX_ECORRUPT, "%s: key %llu: name or class too long",
-                            REG_IMAGE_PATH, (unsigned long long)id);
-    }
+    TX_INVARIANT(header.class_size < sizeof(info->class_name) && size < sizeof(info->name));
     info->id = id;
     info->revision = header.revision;
     info->write_time_ns = header.write_time_ns;

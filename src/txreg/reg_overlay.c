@@ -123,7 +123,7 @@ enum tx_status reg_tree_revision(struct reg_tree *tree, const struct reg_key *ke
         is_sound = reg_value_decode(&value, hit.payload, hit.size);
         *revision = value.revision;
     }
-    return is_sound ? TX_OK : reg_record_corrupt(err, key->bytes, key->size, "malformed");
+    return is_sound ? TX_OK : reg_record_corrupt(err, key->bytes, "malformed");
 }
 
 enum tx_status reg_base_revision(struct reg_space *space, const struct reg_key *key,
@@ -143,7 +143,7 @@ enum tx_status reg_space_header(struct reg_space *space, uint64_t id, struct reg
     reg_key_head(&key, id, REG_HEADER);
     TX_TRY(reg_space_get(space, &key, hit, err));
     if (hit->payload == NULL || !reg_header_decode(header, hit->payload, hit->size)) {
-        return reg_record_corrupt(err, key.bytes, key.size, "missing or malformed header");
+        return reg_record_corrupt(err, key.bytes, "missing or malformed header");
     }
     return TX_OK;
 }
@@ -160,9 +160,9 @@ void reg_scan_auto(struct reg_scan *scan)
     reg_cursor_auto(&scan->base);
 }
 
-static bool in_range(const struct reg_scan *scan, const uint8_t *key, size_t size)
+static bool in_range(const struct reg_scan *scan, const uint8_t *key)
 {
-    return size >= REG_KEY_HEAD && memcmp(key, scan->range.bytes, REG_KEY_HEAD) == 0;
+    return memcmp(key, scan->range.bytes, REG_KEY_HEAD) == 0;
 }
 
 /* Make the lesser of the two next records current, skipping what the changes removed. */
@@ -170,9 +170,8 @@ static enum tx_status settle(struct reg_scan *scan, struct tx_error *err)
 {
     for (;;) {
         struct reg_cursor *base = &scan->base;
-        bool has_base = base->valid && in_range(scan, base->key.bytes, base->key.size);
-        bool has_change = scan->has_change && in_range(scan, scan->change.key,
-                                                       scan->change.key_size);
+        bool has_base = base->valid && in_range(scan, base->key.bytes);
+        bool has_change = scan->has_change && in_range(scan, scan->change.key);
         scan->valid = has_base || has_change;
         if (!scan->valid) {
             return TX_OK;

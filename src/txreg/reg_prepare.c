@@ -62,6 +62,7 @@ enum tx_status reg_rm_prepare(void *rm, struct ktm_txn *txn, void *view, struct 
                               struct tx_error *err)
 {
     struct reg_view *mine = view;
+    uint8_t snapshot[KTM_TOKEN_SIZE];
     uint8_t token[KTM_TOKEN_SIZE];
     struct reg_state published;
     (void)rm;
@@ -71,8 +72,8 @@ enum tx_status reg_rm_prepare(void *rm, struct ktm_txn *txn, void *view, struct 
     }
     ktm_published_token(ktm_txn_manager(txn), TXREG_RM, token);
     TX_TRY(reg_state_decode(&published, token, err));
-    if (published.root_page != mine->state.root_page ||
-        published.root_seal != mine->state.root_seal) {
+    reg_state_encode(&mine->state, snapshot);
+    if (memcmp(token, snapshot, sizeof(token)) != 0) {
         TX_TRY(check_units(mine, &published, err));
     }
     for (size_t i = 0; i < mine->touches.count; i++) {

@@ -159,19 +159,20 @@ void reg_header_encode(const struct reg_header *header, uint8_t data[REG_HEADER_
 
 bool reg_header_decode(struct reg_header *header, const uint8_t *data, size_t size)
 {
-    if (size < REG_HEADER_SIZE || size > REG_HEADER_MAX ||
-        !tx_fields_decode(reg_header_fields, header, data)) {
+    if (size < REG_HEADER_SIZE || size > REG_HEADER_MAX) {
         return false;
     }
+    (void)tx_fields_decode(reg_header_fields, header, data); /* no field of it must be zero */
     header->class_name = data + REG_HEADER_SIZE;
     return size == REG_HEADER_SIZE + (size_t)header->class_size;
 }
 
 bool reg_child_decode(struct reg_child *child, const uint8_t *data, size_t size)
 {
-    if (size <= REG_CHILD_SIZE || !tx_fields_decode(reg_child_fields, child, data)) {
+    if (size <= REG_CHILD_SIZE) {
         return false;
     }
+    (void)tx_fields_decode(reg_child_fields, child, data); /* no field of it must be zero */
     child->name = data + REG_CHILD_SIZE;
     child->name_size = size - REG_CHILD_SIZE;
     return child->name_size <= TXREG_KEY_NAME_MAX * 3;
@@ -244,11 +245,8 @@ bool reg_value_decode(struct reg_value *value, const uint8_t *data, size_t size)
            value->size <= TXREG_VALUE_SIZE_MAX && (!value->is_name_out || value->is_out);
 }
 
-enum tx_status reg_record_corrupt(struct tx_error *err, const uint8_t *key, size_t size,
-                                  const char *what)
+enum tx_status reg_record_corrupt(struct tx_error *err, const uint8_t *key, const char *what)
 {
-    uint64_t id = size >= REG_KEY_HEAD ? reg_get_id(key) : 0;
-    unsigned kind = size >= REG_KEY_HEAD ? key[REG_KEY_HEAD - 1] : 0;
     return tx_error_set(err, TX_ECORRUPT, "%s: key %llu, record of kind %u: %s", REG_IMAGE_PATH,
-                        (unsigned long long)id, kind, what);
+                        (unsigned long long)reg_get_id(key), key[REG_KEY_HEAD - 1], what);
 }

@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "base/invariant.h"
 #include "txreg/txreg_view.h"
 
 static bool next_change(struct ktm_cursor *cursor, struct ktm_change *change)
@@ -65,7 +66,7 @@ static enum tx_status free_old(struct reg_writer *writer, const struct reg_key *
         return TX_OK;
     }
     if (!reg_value_decode(&old, hit.payload, hit.size)) {
-        return reg_record_corrupt(err, key->bytes, key->size, "malformed");
+        return reg_record_corrupt(err, key->bytes, "malformed");
     }
     return old.is_out ? reg_overflow_free(writer, old.ref, reg_value_out_size(&old), err) : TX_OK;
 }
@@ -76,9 +77,8 @@ static enum tx_status write_value(struct reg_writer *writer, const struct reg_ke
     struct reg_value value;
     uint8_t head[REG_VALUE_HEAD_MAX];
     TX_AUTO(tx_buf) record = TX_BUF_INIT;
-    if (!reg_value_decode(&value, blob->bytes, blob->size)) {
-        return reg_record_corrupt(err, key->bytes, key->size, "malformed");
-    }
+    bool is_sound = reg_value_decode(&value, blob->bytes, blob->size);
+    TX_INVARIANT(is_sound); /* apply_set made it */
     bool is_long = key->bytes[REG_KEY_HEAD - 1] == REG_LONG_VALUE;
     if (!is_long && value.size <= REG_INLINE_MAX) {
         return reg_writer_put(writer, key, blob->bytes, blob->size, err);

@@ -16,7 +16,7 @@ static enum tx_status conflict(const struct reg_entry *entry, struct tx_error *e
 static enum tx_status as_conflict(enum tx_status status, const struct reg_entry *entry,
                                   struct tx_error *err)
 {
-    if (status == TX_ENOTFOUND || status == TX_EEXIST || status == TX_ENOTEMPTY) {
+    if (status == TX_ENOTFOUND || status == TX_EEXIST) {
         return conflict(entry, err);
     }
     return status;

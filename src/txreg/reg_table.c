@@ -43,8 +43,8 @@ struct reg_table_entry *reg_table_find(const struct reg_table *table, const uint
     }
     uint64_t hash = tx_hash64(key, key_size, 0);
     struct reg_table_entry *entry = *bucket_of(table, hash);
-    while (entry != NULL && (entry->hash != hash || entry->key_size != key_size ||
-                             memcmp(entry->key, key, key_size) != 0)) {
+    while (entry != NULL &&
+           (entry->key_size != key_size || memcmp(entry->key, key, key_size) != 0)) {
         entry = entry->next;
     }
     return entry;

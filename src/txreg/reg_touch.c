@@ -92,9 +92,6 @@ enum tx_status reg_entry_unit(const struct reg_space *space, const struct reg_en
         reg_key_head(key, id, REG_HEADER);
         return TX_OK;
     case REG_OP_RENAME:
-        if (path->depth == 0) {
-            return tx_error_set(err, TX_EPERM, "the root key cannot be renamed");
-        }
         reg_path_name(path, path->depth, &name, &size);
         return reg_key_child(key, reg_path_id(path, path->depth - 1), name, size, err);
     default:
@@ -118,14 +115,11 @@ static enum tx_status touch_place(struct reg_view *view, const struct reg_entry 
     const char *name;
     size_t size;
     struct reg_key key;
-    if (path->depth == 0) {
-        return tx_error_set(err, TX_EPERM, "the root key cannot be deleted or renamed");
-    }
     uint64_t parent = reg_path_id(path, path->depth - 1);
     reg_path_name(path, path->depth, &name, &size);
     TX_TRY(reg_key_child(&key, parent, name, size, err));
-    TX_TRY(reg_touch(view, &key, REG_TOUCH_WRITE, entry->key, err));
-    return touch_header(view, parent, REG_TOUCH_MARK, entry->key, err);
+    TX_TRY(touch_header(view, parent, REG_TOUCH_MARK, entry->key, err));
+    return reg_touch(view, &key, REG_TOUCH_WRITE, entry->key, err);
 }
 
 enum tx_status reg_touch_entry(struct reg_view *view, const struct reg_entry *entry,

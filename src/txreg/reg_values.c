@@ -53,7 +53,7 @@ enum tx_status reg_view_value(struct reg_view *view, const struct reg_key *key, 
         return TX_OK;
     }
     if (!reg_value_decode(value, hit->payload, hit->size)) {
-        return reg_record_corrupt(err, key->bytes, key->size, "malformed");
+        return reg_record_corrupt(err, key->bytes, "malformed");
     }
     if (key->bytes[REG_KEY_HEAD - 1] == REG_LONG_VALUE) {
         TX_TRY(reg_value_name(view->reg, value, &stored, err));

@@ -91,25 +91,36 @@ static enum tx_status check_version(const struct reg_slot *slot, struct tx_error
     return TX_OK;
 }
 
+enum tx_status reg_slot_choose(const struct reg_slot slots[REG_SLOT_PAGES],
+                               const char *const faults[REG_SLOT_PAGES], struct reg_slot *slot,
+                               struct tx_error *err)
+{
+    if (faults[0] != NULL && faults[1] != NULL) {
+        return reg_page_corrupt(err, 0, "neither root slot is whole");
+    }
+    /* Slot 0 is written first, so the other one counts only in its absence. */
+    if (faults[0] != NULL) {
+        *slot = slots[1];
+    } else if (faults[1] == NULL && slots[1].sequence > slots[0].sequence) {
+        return reg_page_corrupt(err, 0, "older than the second root slot");
+    } else {
+        *slot = slots[0];
+    }
+    return check_version(slot, err);
+}
+
 enum tx_status reg_slot_load(struct txio *io, int fd, struct reg_slot *slot, struct tx_error *err)
 {
-    uint8_t data[2 * REG_PAGE_SIZE];
-    struct reg_slot second;
+    uint8_t data[REG_SLOT_PAGES * REG_PAGE_SIZE];
+    struct reg_slot slots[REG_SLOT_PAGES];
+    const char *faults[REG_SLOT_PAGES];
     enum tx_status status = txio_read_full(io, fd, data, sizeof(data), 0, err);
     if (status != TX_OK) {
         tx_error_prefix(err, "%s: root slots at offset 0", REG_IMAGE_PATH);
         return status;
     }
-    const char *fault = reg_slot_decode(slot, 0, data);
-    const char *second_fault = reg_slot_decode(&second, 1, data + REG_PAGE_SIZE);
-    if (fault != NULL && second_fault != NULL) {
-        return reg_page_corrupt(err, 0, "neither root slot is whole");
+    for (unsigned i = 0; i < REG_SLOT_PAGES; i++) {
+        faults[i] = reg_slot_decode(&slots[i], i, data + i * (size_t)REG_PAGE_SIZE);
     }
-    /* Slot 0 is written first, so the other one counts only in its absence. */
-    if (fault != NULL) {
-        *slot = second;
-    } else if (second_fault == NULL && second.sequence > slot->sequence) {
-        return reg_page_corrupt(err, 0, "older than the second root slot");
-    }
-    return check_version(slot, err);
+    return reg_slot_choose(slots, faults, slot, err);
 }

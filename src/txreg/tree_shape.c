@@ -43,9 +43,10 @@ static enum tx_status grow_root(struct reg_writer *writer, const struct reg_page
     }
     TX_TRY(new_page(writer, writer->state.height, &root, err));
     encode_ref(ref, left->number);
-    bool fits = reg_page_insert(root, 0, right->key, 0, ref, sizeof(ref)) &&
-                reg_page_insert(root, 1, right->key, right->key_size, right->payload, right->size);
-    TX_INVARIANT(fits);
+    bool has_left = reg_page_insert(root, 0, right->key, 0, ref, sizeof(ref));
+    bool has_right = reg_page_insert(root, 1, right->key, right->key_size, right->payload,
+                                     right->size);
+    TX_INVARIANT(has_left && has_right);
     writer->state.root_page = root->number;
     writer->state.root_seal = 0;
     writer->state.height++;

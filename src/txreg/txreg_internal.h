@@ -278,6 +278,10 @@ extern const struct tx_field reg_slot_fields[];
 void reg_slot_encode(const struct reg_slot *slot, unsigned number, uint8_t *data);
 /* NULL, or what is wrong; a version that is not ours is no fault here. */
 const char *reg_slot_decode(struct reg_slot *slot, unsigned number, const uint8_t *data);
+/* The newest good one of the slots; `faults` are what their decoding said. */
+enum tx_status reg_slot_choose(const struct reg_slot slots[REG_SLOT_PAGES],
+                               const char *const faults[REG_SLOT_PAGES], struct reg_slot *slot,
+                               struct tx_error *err) TX_CHECKED;
 /* The newest good slot of an open image. */
 enum tx_status reg_slot_load(struct txio *io, int fd, struct reg_slot *slot,
                              struct tx_error *err) TX_CHECKED;

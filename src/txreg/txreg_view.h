@@ -92,13 +92,12 @@ bool reg_child_decode(struct reg_child *child, const uint8_t *data, size_t size)
 /* The part before name and data; returns its size. */
 size_t reg_value_encode_head(const struct reg_value *value, uint8_t data[REG_VALUE_HEAD_MAX]);
 bool reg_value_decode(struct reg_value *value, const uint8_t *data, size_t size);
-/* Bytes in overflow pages, 0 when none are. */
+/* Bytes in overflow pages of a value that is out. */
 static inline uint64_t reg_value_out_size(const struct reg_value *value)
 {
-    return !value->is_out ? 0 : value->size + (value->is_name_out ? value->name_size : 0u);
+    return (uint64_t)value->size + (value->is_name_out ? value->name_size : 0u);
 }
-enum tx_status reg_record_corrupt(struct tx_error *err, const uint8_t *key, size_t size,
-                                  const char *what);
+enum tx_status reg_record_corrupt(struct tx_error *err, const uint8_t *key, const char *what);
 
 /* --- Entries of change sets ------------------------------------------------------------------- */
 
@@ -267,7 +266,8 @@ enum tx_status reg_resolve(struct reg_space *space, const char *path, const char
 enum tx_status reg_resolve_all(struct reg_space *space, const char *path, uint64_t *id,
                                struct tx_error *err) TX_CHECKED;
 
-/* Resolve an entry's path: to the key, for create to its parent. Errors: TX_ENOTFOUND. */
+/* Resolve an entry's path: to the key, for create to its parent. Errors: TX_ENOTFOUND, TX_EEXIST,
+ * TX_EPERM for the root key. */
 enum tx_status reg_apply_resolve(struct reg_space *space, const struct reg_entry *entry,
                                  struct tx_error *err) TX_CHECKED;
 /* Carry out one entry whose path is the resolved one. Leaves the path on the key, or on what is
@@ -360,7 +360,7 @@ enum tx_status reg_value_is_named(const struct reg_key *key, const struct tx_buf
 /* The values of a key in the order of their creation. */
 struct reg_order_item {
     uint64_t ordinal;
-    uint32_t key_at; /* in keys */
+    size_t key_at; /* in keys */
     uint16_t key_size;
 };
 struct reg_order {
@@ -379,6 +379,9 @@ static inline size_t reg_order_count(const struct reg_order *order)
 {
     return order->items.size / sizeof(struct reg_order_item);
 }
-void reg_order_key(const struct reg_order *order, size_t index, struct reg_key *key);
+/* The value at a place of the order, which must still be there. */
+enum tx_status reg_order_get(struct reg_space *space, const struct reg_order *order, size_t index,
+                             struct reg_hit *hit, struct reg_value *value,
+                             struct tx_error *err) TX_CHECKED;
 
 #endif

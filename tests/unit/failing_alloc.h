@@ -15,6 +15,7 @@
 struct failing_alloc {
     size_t left;   /* allocations that still succeed */
     size_t failed; /* how many did not */
+    size_t refused; /* allocations of just this size never succeed, and do not count */
     size_t largest; /* bytes asked for at once */
     long in_use;
 };
@@ -23,6 +24,9 @@ static struct failing_alloc failing_alloc;
 static inline void *failing_resize(void *arg, void *memory, size_t size)
 {
     struct failing_alloc *state = arg;
+    if (size == state->refused && size > 0) {
+        return NULL;
+    }
     state->largest = size > state->largest ? size : state->largest;
     if (state->left == 0) {
         state->failed++;

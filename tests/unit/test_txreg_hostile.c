@@ -287,3 +287,154 @@ Test(txreg_hostile, a_page_named_twice_is_no_loop)
     ok(reg_page_set_init(&used, image.state.page_count, ERR));
     fails(TX_ECORRUPT, reg_mark_tree(image.reg, &image.state, &used, ERR));
 }
+
+/* --- Trees of two levels whose root lies ------------------------------------------------------ */
+
+static void put_small(struct reg_writer *writer, unsigned i, enum tx_status wanted)
+{
+    static const uint8_t data[300];
+    struct reg_key key;
+    reg_key_head(&key, i + 2, REG_VALUE);
+    fails(wanted, reg_writer_put(writer, &key, data, sizeof(data), ERR));
+}
+
+/* Let `lie` change the root, seal it anew and open it. */
+static void make_lying(struct reg_image *image, void (*lie)(struct bytes *bytes, uint8_t *root))
+{
+    TX_AUTO(reg_writer) writer = {.reg = image->reg};
+    uint8_t token[KTM_TOKEN_SIZE];
+    ok(reg_writer_init(&writer, image->reg, &image->state, 4096, 4096, ERR));
+    for (unsigned i = 0; i < 200; i += 2) {
+        put_small(&writer, i, TX_OK);
+    }
+    ok(reg_writer_finish(&writer, ERR));
+    cr_assert_eq(writer.state.height, 2);
+    reg_state_encode(&writer.state, token);
+    ok(reg_rm_steady(image->reg, 4096, token, ERR));
+    struct bytes bytes = load(&image->temp);
+    lie(&bytes, bytes.data + (size_t)writer.state.root_page * REG_PAGE_SIZE);
+    reseal(&bytes, writer.state.root_page, 3);
+    store(&image->temp, &bytes);
+    free(bytes.data);
+    reg_image_reopen(image, NULL);
+}
+
+static uint8_t *ref_at(uint8_t *root, unsigned index)
+{
+    return root + (reg_page_cell(root, index).payload - root);
+}
+static void name_twice(struct bytes *bytes, uint8_t *root)
+{
+    (void)bytes;
+    memcpy(ref_at(root, 3), ref_at(root, 2), REG_REF_SIZE);
+}
+static void swap_two(struct bytes *bytes, uint8_t *root)
+{
+    uint8_t second[REG_REF_SIZE];
+    (void)bytes;
+    memcpy(second, ref_at(root, 2), REG_REF_SIZE);
+    memcpy(ref_at(root, 2), ref_at(root, 3), REG_REF_SIZE);
+    memcpy(ref_at(root, 3), second, REG_REF_SIZE);
+}
+static void lower_separator(struct bytes *bytes, uint8_t *root)
+{
+    struct reg_cell cell = reg_page_cell(root, 2);
+    (void)bytes;
+    root[cell.key - root + cell.key_size - 1] -= 4; /* two records of the leaf before lie behind */
+    tx_put16(root + reg_slot_at(2) + 2, reg_key_hint(cell.key, cell.key_size));
+}
+static void empty_leaf(struct bytes *bytes, uint8_t *root)
+{
+    uint32_t number = reg_page_ref(root, 2).page;
+    uint8_t *leaf = bytes->data + (size_t)number * REG_PAGE_SIZE;
+    memset(leaf + REG_PAGE_HEAD, 0, REG_PAGE_ROOM);
+    tx_put16(leaf + REG_AT_COUNT, 0);
+    tx_put16(leaf + REG_AT_PREFIX, 0);
+    tx_put16(leaf + REG_AT_HEAP, REG_PAGE_SIZE);
+    reseal(bytes, number, 3);
+}
+
+static void keep_text(void *arg, const char *file, uint64_t offset, const char *text)
+{
+    (void)file;
+    (void)offset;
+    ok(tx_buf_append_text(arg, text, ERR));
+}
+
+static void expect_fault(struct reg_image *image, const char *wanted)
+{
+    TX_AUTO(tx_buf) texts = TX_BUF_INIT;
+    uint64_t faults = 0;
+    ok(txreg_check(txio_posix(), image->temp.fd, keep_text, &texts, &faults, ERR));
+    cr_assert_gt(faults, 0);
+    ok(tx_buf_put8(&texts, 0, ERR));
+    cr_assert_not_null(strstr((char *)texts.data, wanted), "%s", (char *)texts.data);
+}
+
+static unsigned first_of(struct reg_image *image, unsigned index)
+{
+    struct reg_page *root = NULL;
+    struct reg_ref ref = {image->state.root_page, image->state.root_seal};
+    ok(reg_tree_page(image->reg, ref, 1, &root, ERR));
+    struct reg_cell cell = reg_page_cell(root->data, index);
+    uint8_t key[REG_KEY_MAX] = {0};
+    size_t prefix = reg_page_prefix(root->data);
+    memcpy(key, root->data + REG_PAGE_SIZE - prefix, prefix);
+    memcpy(key + prefix, cell.key, cell.key_size);
+    reg_page_drop(root);
+    return (unsigned)reg_get_id(key) - 2;
+}
+
+Test(txreg_hostile, neighbours_out_of_order_are_not_merged)
+{
+    TX_AUTO(reg_image) image;
+    TX_AUTO(reg_writer) writer = {.reg = NULL};
+    struct reg_key key;
+    enum tx_status status = TX_OK;
+    reg_image_init(&image, NULL);
+    make_lying(&image, name_twice);
+    unsigned first = first_of(&image, 2);
+    ok(reg_writer_init(&writer, image.reg, &image.state, 8192, 8192, ERR));
+    for (unsigned i = first; status == TX_OK && i < first + 40; i += 2) {
+        reg_key_head(&key, i + 2, REG_VALUE);
+        status = reg_writer_remove(&writer, &key, ERR);
+    }
+    fails(TX_ECORRUPT, status);
+    cr_assert_not_null(strstr(reg_err.text, "keys are not in order"), "%s", reg_err.text);
+}
+
+Test(txreg_hostile, halves_of_a_leaf_in_a_wrong_place_are_not_named)
+{
+    TX_AUTO(reg_image) image;
+    TX_AUTO(reg_writer) writer = {.reg = NULL};
+    static const uint8_t data[300];
+    enum tx_status status = TX_OK;
+    reg_image_init(&image, NULL);
+    make_lying(&image, swap_two);
+    expect_fault(&image, "separator");
+    unsigned first = first_of(&image, 2);
+    ok(reg_writer_init(&writer, image.reg, &image.state, 8192, 8192, ERR));
+    for (unsigned i = first; status == TX_OK && i < first + 20; i++) {
+        struct reg_key key;
+        reg_key_head(&key, i + 2, REG_VALUE);
+        status = reg_writer_put(&writer, &key, data, sizeof(data), ERR);
+    }
+    fails(TX_ECORRUPT, status);
+    cr_assert_not_null(strstr(reg_err.text, "keys are not in order"), "%s", reg_err.text);
+}
+
+Test(txreg_hostile, an_empty_leaf_is_a_fault)
+{
+    TX_AUTO(reg_image) image;
+    reg_image_init(&image, NULL);
+    make_lying(&image, empty_leaf);
+    expect_fault(&image, "empty page in the tree");
+}
+
+Test(txreg_hostile, a_separator_in_the_leaf_before_is_a_fault)
+{
+    TX_AUTO(reg_image) image;
+    reg_image_init(&image, NULL);
+    make_lying(&image, lower_separator);
+    expect_fault(&image, "separator 2 is in the wrong place");
+}

@@ -305,3 +305,37 @@ Test(txreg_ops, names_fold_as_the_table_says)
     ok(ktm_checkpoint(place.tm, ERR));
     cr_assert_eq(reg_faults(&world), 0);
 }
+
+static enum tx_status stop_at_key(void *arg, const struct txreg_key_info *info,
+                                  struct tx_error *err)
+{
+    (void)info;
+    (*(unsigned *)arg)++;
+    return tx_error_set(err, TX_ELIMIT, "enough");
+}
+static enum tx_status stop_at_value(void *arg, const char *name, uint32_t type,
+                                    const uint8_t *data, size_t size, struct tx_error *err)
+{
+    (void)name;
+    (void)type;
+    (void)data;
+    (void)size;
+    (*(unsigned *)arg)++;
+    return tx_error_set(err, TX_ELIMIT, "enough");
+}
+
+Test(txreg_ops, listing_ends_when_its_function_says_so)
+{
+    WORLD();
+    unsigned count = 0;
+    struct ktm_txn *txn = reg_begin(&place, 0);
+    ok(txreg_create(txn, "a", NULL, NULL, ERR));
+    ok(txreg_create(txn, "b", NULL, NULL, ERR));
+    reg_put(txn, "", "v", "1");
+    reg_put(txn, "", "w", "2");
+    fails(TX_ELIMIT, txreg_each_key(txn, "", stop_at_key, &count, ERR));
+    fails(TX_ELIMIT, txreg_each_value(txn, "", stop_at_value, &count, ERR));
+    cr_assert_eq(count, 2);
+    reg_put(txn, "", "x", "3"); /* it may be changed again */
+    ktm_rollback(txn);
+}

@@ -110,10 +110,26 @@ Test(txreg_record, malformed_headers_and_subkeys_are_refused)
         cr_assert_not(reg_header_decode(&read, record, size));
     }
     cr_assert_not(reg_header_decode(&read, record, REG_HEADER_SIZE + 4));
+    cr_assert_not(reg_header_decode(&read, record, REG_HEADER_MAX + 1));
     for (size_t size = 0; size <= REG_CHILD_SIZE; size++) {
         cr_assert_not(reg_child_decode(&child, record, size));
     }
     cr_assert(reg_child_decode(&child, record, REG_CHILD_SIZE + 1));
     cr_assert_not(reg_child_decode(&child, record,
                                    REG_CHILD_SIZE + 3 * TXREG_KEY_NAME_MAX + 1));
+}
+
+Test(txreg_record, values_that_cannot_be_are_refused)
+{
+    struct reg_value value = {.is_out = true, .size = TXREG_VALUE_SIZE_MAX};
+    uint8_t record[REG_VALUE_HEAD_MAX];
+    struct reg_value read;
+    size_t size = reg_value_encode_head(&value, record);
+    cr_assert(reg_value_decode(&read, record, size));
+    value.size++;
+    size = reg_value_encode_head(&value, record);
+    cr_assert_not(reg_value_decode(&read, record, size));
+    value = (struct reg_value){.is_name_out = true, .name_size = 600};
+    size = reg_value_encode_head(&value, record);
+    cr_assert_not(reg_value_decode(&read, record, size), "a name without its pages");
 }

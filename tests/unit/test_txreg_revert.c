@@ -123,6 +123,10 @@ static void set_w(struct ktm_txn *txn)
 {
     reg_put(txn, "a\\renamed", "w", "later");
 }
+static void set_other(struct ktm_txn *txn)
+{
+    reg_put(txn, "a\\renamed", "w", "2");
+}
 static void set_type(struct ktm_txn *txn)
 {
     ok(txreg_set(txn, "a\\renamed", "w", TXREG_BINARY, "1\0\0", 4, ERR));
@@ -148,6 +152,7 @@ Test(txreg_revert, later_changes_conflict)
 {
     expect_conflict(set_v);
     expect_conflict(set_w);
+    expect_conflict(set_other);
     expect_conflict(set_type);
     expect_conflict(add_value);
     expect_conflict(add_key);
@@ -234,4 +239,47 @@ Test(txreg_revert, malformed_entries_are_refused)
     other.rm = TXREG_RM + 1;
     fails(TX_EINVAL, txreg_change_decode(&other, &change, ERR));
     ktm_rollback(txn);
+}
+
+/* A key that was deleted and is there again is another one. */
+Test(txreg_revert, a_key_made_anew_is_not_the_deleted_one)
+{
+    WORLD();
+    make_state(&place);
+    struct ktm_txn *txn = reg_begin(&place, 0);
+    ok(txreg_delete(txn, "a\\b\\c", ERR));
+    tx_lsn lsn = reg_commit(txn);
+    txn = reg_begin(&place, 0);
+    ok(txreg_create(txn, "a\\b\\C", NULL, NULL, ERR));
+    (void)reg_commit(txn);
+    undo(&place, lsn, TX_ECONFLICT);
+}
+
+/* What is above it may be gone. */
+Test(txreg_revert, a_key_below_nothing_is_not_made)
+{
+    WORLD();
+    make_state(&place);
+    struct ktm_txn *txn = reg_begin(&place, 0);
+    ok(txreg_delete(txn, "a\\b\\c", ERR));
+    tx_lsn lsn = reg_commit(txn);
+    txn = reg_begin(&place, 0);
+    ok(txreg_delete_tree(txn, "a", ERR));
+    (void)reg_commit(txn);
+    undo(&place, lsn, TX_ECONFLICT);
+}
+
+Test(txreg_revert, a_key_below_the_root_gets_its_name_back)
+{
+    TX_AUTO(tx_buf) before = TX_BUF_INIT;
+    TX_AUTO(tx_buf) after = TX_BUF_INIT;
+    WORLD();
+    make_state(&place);
+    dump_now(&place, &before);
+    struct ktm_txn *txn = reg_begin(&place, 0);
+    ok(txreg_rename(txn, "a", "b", ERR));
+    tx_lsn lsn = reg_commit(txn);
+    undo(&place, lsn, TX_OK);
+    dump_now(&place, &after);
+    cr_assert_str_eq((char *)after.data, (char *)before.data);
 }

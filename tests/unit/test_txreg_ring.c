@@ -73,6 +73,8 @@ Test(txreg_ring, full_ring_forgets_pages_but_never_gives_one_twice)
         reg_ring_push(ring, 2 * REG_RING_SIZE + i, 10);
     }
     cr_assert_eq(reg_ring_count(ring), REG_RING_SIZE);
+    reg_ring_rewind(ring, 11); /* all of that was published */
+    cr_assert_eq(reg_ring_count(ring), REG_RING_SIZE);
     reg_ring_rewind(ring, 10); /* what was overwritten is lost, nothing comes twice */
     for (uint32_t page = reg_ring_pop(ring, 10); page != 0; page = reg_ring_pop(ring, 10)) {
         (void)reg_page_set_add(&seen, page);
