@@ -311,13 +311,17 @@ tests_unit_unit_fs_LDADD = $(UNIT_FS_LIBS) $(CRITERION_LIBS)
 
 unit_tests += tests/unit/unit_publish
 tests_unit_unit_publish_SOURCES = \
+	tests/unit/failing_alloc.h \
 	tests/unit/hook_io.h \
 	tests/unit/publish_dump.c \
+	tests/unit/publish_failures.c \
+	tests/unit/publish_failures.h \
 	tests/unit/publish_fixture.c \
 	tests/unit/publish_fixture.h \
 	tests/unit/publish_tree.c \
 	tests/unit/temp_dir.h \
 	tests/unit/test_txfs_check.c \
+	tests/unit/test_txfs_failures.c \
 	tests/unit/test_txfs_foreign.c \
 	tests/unit/test_txfs_history.c \
 	tests/unit/test_txfs_publish.c \
