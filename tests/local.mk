@@ -321,6 +321,7 @@ tests_unit_unit_publish_SOURCES = \
 	tests/unit/publish_tree.c \
 	tests/unit/temp_dir.h \
 	tests/unit/test_txfs_check.c \
+	tests/unit/test_txfs_failed_looks.c \
 	tests/unit/test_txfs_failures.c \
 	tests/unit/test_txfs_foreign.c \
 	tests/unit/test_txfs_history.c \
