@@ -321,15 +321,18 @@ tests_unit_unit_publish_SOURCES = \
 	tests/unit/publish_tree.c \
 	tests/unit/temp_dir.h \
 	tests/unit/test_txfs_check.c \
+	tests/unit/test_txfs_converge.c \
 	tests/unit/test_txfs_failed_looks.c \
 	tests/unit/test_txfs_failures.c \
 	tests/unit/test_txfs_foreign.c \
 	tests/unit/test_txfs_history.c \
+	tests/unit/test_txfs_keep.c \
 	tests/unit/test_txfs_publish.c \
 	tests/unit/test_txfs_recover.c \
 	tests/unit/test_txfs_revert.c \
 	tests/unit/test_txfs_second_cut.c \
 	tests/unit/test_txfs_steady.c \
-	tests/unit/test_txfs_superseded.c
+	tests/unit/test_txfs_superseded.c \
+	tests/unit/test_txfs_undo.c
 tests_unit_unit_publish_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_unit_unit_publish_LDADD = libtx_sim.la $(UNIT_FS_LIBS) $(CRITERION_LIBS)

@@ -64,7 +64,7 @@ static enum tx_status lay_amendment(struct txfs_model *model, const struct txfs_
         size_t kept = cut > offset ? (size_t)(cut - offset) : 0;
         memset(bytes + kept, 0, size - kept);
     }
-    TX_AUTO(txfs_source) source = {model->fs, NULL, 0, -1};
+    TX_AUTO(txfs_source) source = {model->fs, NULL, -1};
     TX_TRY(txfs_source_open(&source, model->fs, &ref->commit->info.id, entry, err));
     for (uint32_t i = 0; i < entry->extent_count; i++) {
         struct txfs_extent at = txfs_extent_at(entry, i);

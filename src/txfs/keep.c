@@ -87,7 +87,7 @@ enum tx_status txfs_extents_apply(struct txfs_work *work, const struct txfs_entr
 {
     struct txio *io = work->fs->io;
     int fd;
-    TX_AUTO(txfs_source) source = {work->fs, NULL, 0, -1};
+    TX_AUTO(txfs_source) source = {work->fs, NULL, -1};
     TX_TRY(txfs_source_open(&source, work->fs, &work->id, entry, err));
     TX_TRY(txio_open(io, dir, name, TXIO_WRITE, 0, &fd, err));
     enum tx_status status = txfs_extents_write(&source, fd, entry, err);

@@ -14,7 +14,7 @@ enum tx_status txfs_source_open(struct txfs_source *source, struct txfs *fs,
                                 const struct ktm_id *id, const struct txfs_entry *entry,
                                 struct tx_error *err)
 {
-    *source = (struct txfs_source){fs, NULL, entry->payload_size, -1};
+    *source = (struct txfs_source){fs, NULL, -1};
     if (entry->staged == 0) {
         static const uint8_t nothing[1] = {0};
         source->content = entry->content_size > 0 ? entry->content : nothing;
@@ -28,9 +28,6 @@ enum tx_status txfs_source_open(struct txfs_source *source, struct txfs *fs,
 enum tx_status txfs_source_read(const struct txfs_source *source, void *data, size_t size,
                                 uint64_t position, struct tx_error *err)
 {
-    if (position > source->size || size > source->size - position) {
-        return tx_error_set(err, TX_ECORRUPT, "payload ends before its extents");
-    }
     if (source->content == NULL) {
         return txio_read_full(source->fs->io, source->fd, data, size, position, err);
     }

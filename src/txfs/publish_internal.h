@@ -105,8 +105,7 @@ bool txfs_attrs_match(const struct txio_stat *is, const struct txfs_attrs *attrs
 struct txfs_source {
     struct txfs *fs;
     const uint8_t *content; /* NULL: in the file */
-    uint64_t size;
-    int fd; /* -1: none */
+    int fd;                 /* -1: none */
 };
 /* Open the payload of an entry of transaction `id`, its extents included. */
 enum tx_status txfs_source_open(struct txfs_source *source, struct txfs *fs,
@@ -326,7 +325,6 @@ enum tx_status txfs_changes_write(struct txfs *fs, const struct ktm_commit_info 
 /* Errors: TX_ENOTFOUND, TX_ECORRUPT. */
 enum tx_status txfs_changes_read(struct txfs *fs, tx_lsn lsn, struct txfs_changes *changes,
                                  struct tx_error *err) TX_CHECKED;
-struct txfs_step *txfs_steps_find(const struct txfs_steps *steps, uint32_t index);
 
 /* --- `others` (undo_others.c) --- */
 

@@ -65,6 +65,12 @@ bool pub_fail_end(struct publish_fixture *f)
     return failing.failed || failing_alloc.failed > 0;
 }
 
+void pub_come_anew(struct publish_fixture *f)
+{
+    txfs_publisher_close(f->fs);
+    must(txfs_publisher_open(f->fs, &f->err));
+}
+
 static void check_status(enum tx_status status, bool failed, bool told, enum pub_failing what,
                          uint64_t nth, const char *text)
 {
@@ -84,6 +90,9 @@ static char *play(const struct pub_scene *scene, enum pub_failing what, uint64_t
     PUBLISH_FIXTURE(f, 8);
     char when[400];
     scene->prepare(f);
+    if (scene->as_first) {
+        pub_come_anew(f);
+    }
     pub_fail_begin(f, what, nth, os_errno);
     enum tx_status status = scene->act(f);
     *failed = pub_fail_end(f);
@@ -122,6 +131,7 @@ static unsigned look_each(const struct pub_scene *scene, enum pub_failing what, 
     scene->prepare(f);
     must(scene->act(f)); /* opens what stays open */
     failing_alloc_begin(SIZE_MAX);
+    pub_come_anew(f);
     for (uint64_t nth = 1; failed; nth++) {
         int descriptors = open_descriptors();
         long in_use = failing_alloc.in_use;
@@ -129,6 +139,7 @@ static unsigned look_each(const struct pub_scene *scene, enum pub_failing what, 
         enum tx_status status = scene->act(f);
         failed = pub_fail_end(f);
         check_status(status, failed, true, what, nth, f->err.text);
+        pub_come_anew(f);
         cr_assert_eq(failing_alloc.in_use, in_use, "%llu (%s)", (unsigned long long)nth,
                      failing.where);
         cr_assert_eq(open_descriptors(), descriptors);

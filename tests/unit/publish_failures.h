@@ -20,12 +20,16 @@ struct pub_scene {
     enum tx_status (*act)(struct publish_fixture *f);
     void (*finish)(struct publish_fixture *f);
     bool only_looks; /* act changes nothing: one fixture does, and each failure has to be told */
+    bool as_first;   /* act is the first that its process does */
 };
 
 enum pub_failing { PUB_CALLS, PUB_ALLOCATIONS };
 
 /* Returns how many calls or allocations there are. `os_errno` is that of calls. */
 unsigned pub_fail_each(const struct pub_scene *scene, enum pub_failing what, int os_errno);
+
+/* As if another process came: nothing is open, and what was touched is not known. */
+void pub_come_anew(struct publish_fixture *f);
 
 /* The n-th call from now on (from 1) fails, once; or the n-th allocation and all that follow. */
 void pub_fail_begin(struct publish_fixture *f, enum pub_failing what, uint64_t nth, int os_errno);

@@ -110,6 +110,7 @@ void pub_change_all(struct publish_fixture *f, struct ktm_txn *txn)
     must(txfs_unlink(txn, "pipe", &f->err));
     must(txfs_add_node(txn, "n/fifo", S_IFIFO | 0604, 0, &f->err));
     pub_time(f, txn, "n/fifo");
+    pub_put(f, txn, "grows", "g");
     own(f, txn, "narrow", 0750);
     pub_put(f, txn, "narrow/inside", "what needs the wider mode");
 }
@@ -128,6 +129,11 @@ void pub_change_again(struct publish_fixture *f, struct ktm_txn *txn)
     pub_time(f, txn, "wide");
     must(txfs_link(txn, "b", "b2", &f->err));
     must(txfs_set_xattr(txn, "b", "user.size", "eight thousand", 14, &f->err));
+    static char much[6001];
+    memset(much, 'm', sizeof(much) - 1);
+    pub_write(f, txn, "grows", 70000, much); /* staged, and more than is compared at a time */
+    must(txfs_set_xattr(txn, "wide", "user.kept", "9", 1, &f->err));
+    pub_time(f, txn, "wide");
     own(f, txn, "n/fifo", 0640);
     must(txfs_unlink(txn, "n/symlink", &f->err));
     must(txfs_add_node(txn, "n/symlink", S_IFIFO | 0600, 0, &f->err));

@@ -118,7 +118,10 @@ static void looking_failing(enum tx_status (*look)(struct publish_fixture *), un
     cr_assert_gt(pub_fail_each(&scene, PUB_ALLOCATIONS, 0), at_least);
 }
 
-Test(txfs_failed_looks, history_is_told_or_an_error, .timeout = 60) { looking_failing(history, 10); }
+Test(txfs_failed_looks, history_is_told_or_an_error, .timeout = 60)
+{
+    looking_failing(history, 10);
+}
 
 Test(txfs_failed_looks, what_could_not_be_verified_is_not_called_good, .timeout = 60)
 {

@@ -57,7 +57,10 @@ static void finish(struct publish_fixture *f)
 
 static void publish_failing(change_fn *first, change_fn *second)
 {
-    static const struct pub_scene scene = {.prepare = prepare, .act = publish, .finish = finish};
+    const struct pub_scene scene = {.prepare = prepare,
+                                    .act = publish,
+                                    .finish = finish,
+                                    .as_first = first == NULL};
     script.first = first;
     script.second = second;
     cr_assert_gt(pub_fail_each(&scene, PUB_CALLS, EIO), 60);
@@ -108,7 +111,7 @@ static enum tx_status recover(struct publish_fixture *f)
 static void recovery_failing(change_fn *first, change_fn *second, uint64_t done)
 {
     static const struct pub_scene scene = {
-        .prepare = prepare_recovery, .act = recover, .finish = finish};
+        .prepare = prepare_recovery, .act = recover, .finish = finish, .as_first = true};
     script.first = first;
     script.second = second;
     script.done = done;

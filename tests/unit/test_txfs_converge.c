@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT */
+/* Recovery over states that are made by hand: commits at made-up LSNs, of which publishing has done
+ * nothing, all, or what the test says. */
+#include <errno.h>
+#include <sys/xattr.h>
+
+#include "publish_failures.h"
+#include "txfs/unsteady.h"
+
+#define COMMITS_MAX 3
+#define LSN_OF(number) (0x100000u * ((number) + 1u))
+
+typedef void change_fn(struct publish_fixture *f, struct ktm_txn *txn);
+
+static struct ktm_txn *txns[COMMITS_MAX];
+static struct ktm_commit_info infos[COMMITS_MAX];
+static unsigned commit_count;
+
+static enum tx_status redo_last(struct publish_fixture *f)
+{
+    uint8_t token[KTM_TOKEN_SIZE];
+    return txfs_redo(f->fs, &infos[commit_count - 1], KTM_REDO_LIVE, token, &f->err);
+}
+
+static void decide(struct publish_fixture *f, change_fn *change)
+{
+    txns[commit_count] = pub_begin(f);
+    change(f, txns[commit_count]);
+    infos[commit_count] = pub_commit_of(txns[commit_count], LSN_OF(commit_count));
+    commit_count++;
+}
+
+static void publish(struct publish_fixture *f, change_fn *change)
+{
+    decide(f, change);
+    must(redo_last(f));
+}
+
+/* All commits together, as after a crash. */
+static enum tx_status recover(struct publish_fixture *f)
+{
+    struct txfs_unsteady commits[COMMITS_MAX];
+    enum tx_status status = TX_OK;
+    for (unsigned i = 0; i < commit_count; i++) {
+        commits[i] = (struct txfs_unsteady){.entries = TX_BUF_INIT};
+    }
+    for (unsigned i = 0; i < commit_count && status == TX_OK; i++) {
+        status = txfs_unsteady_load(&infos[i], &commits[i], &f->err);
+    }
+    if (status == TX_OK) {
+        status = txfs_converge(f->fs, commits, commit_count, &f->err);
+    }
+    for (unsigned i = 0; i < commit_count; i++) {
+        txfs_unsteady_release(&commits[i]);
+    }
+    return status;
+}
+
+static void forget_commits(struct publish_fixture *f)
+{
+    (void)f;
+    while (commit_count > 0) {
+        ktm_rollback(txns[--commit_count]);
+    }
+}
+
+static void undo_path(char path[96], unsigned number, const char *name)
+{
+    (void)snprintf(path, 96, "undo/%016x/%s", LSN_OF(number), name);
+}
+
+/* Slot of the step of a path. */
+static void slot_of(struct publish_fixture *f, unsigned number, const char *path, char slot[96])
+{
+    TX_AUTO(txfs_steps) steps = {NULL, 0};
+    char name[16] = "";
+    must(txfs_steps_load(infos[number].entries, &steps, &f->err));
+    for (size_t i = 0; i < steps.count; i++) {
+        if (strcmp(steps.items[i].entry.path, path) == 0) {
+            (void)snprintf(name, sizeof(name), "%u", steps.items[i].index);
+        }
+    }
+    cr_assert_str_neq(name, "");
+    undo_path(slot, number, name);
+}
+
+static void put_x(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    pub_put(f, txn, "x", "ours");
+}
+static void put_big(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    pub_put_bytes(f, txn, "big", 9000, 1);
+}
+static void unlink_big(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    must(txfs_unlink(txn, "big", &f->err));
+}
+static void move_x(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    must(txfs_rename(txn, "x", "moved", TXIO_NOREPLACE, &f->err));
+}
+static void unlink_moved(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    must(txfs_unlink(txn, "moved", &f->err));
+}
+static void put_in_dir(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    pub_put(f, txn, "dir/x", "ours");
+}
+static void move_into_dir(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    must(txfs_rename(txn, "x", "dir/x", TXIO_NOREPLACE, &f->err));
+}
+static void remove_dir(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    must(txfs_remove_tree(txn, "dir", &f->err));
+}
+
+/* --- Records --- */
+
+/* One that was never durable, and whose LSN another commit got after the crash. */
+Test(txfs_converge, the_record_of_another_commit_counts_for_nothing)
+{
+    for (int i = 0; i < 3; i++) {
+        PUBLISH_FIXTURE(f, 8);
+        TX_AUTO(txfs_steps) steps = {NULL, 0};
+        TX_AUTO(txfs_changes) changes = {.storage = TX_BUF_INIT};
+        decide(f, put_x);
+        struct ktm_commit_info other = infos[0];
+        other.id.epoch += i == 0;
+        other.id.sequence += i == 1;
+        must(txfs_steps_load(other.entries, &steps, &f->err));
+        make_dir(f->store, "undo/0000000000100000");
+        if (i == 2) { /* a commit without files */
+            other.entries.left = 0;
+            other.entry_count = 0;
+            steps.count = 0;
+        } else {
+            steps.items[0].built_ino = 77;
+        }
+        must(txfs_changes_write(f->fs, &other, &steps, &f->err));
+        must(recover(f));
+        cr_assert_str_eq(pub_text(f, "x"), "ours");
+        must(txfs_changes_read(f->fs, LSN_OF(0), &changes, &f->err));
+        cr_assert_eq(changes.info.id.epoch, infos[0].id.epoch);
+        cr_assert_eq(changes.info.id.sequence, infos[0].id.sequence);
+        cr_assert_eq(changes.steps.items[0].built_ino, pub_stat(f, "x").st_ino);
+        forget_commits(f);
+    }
+}
+
+/* The power cut took the record that says that names are changing, and the payload went on. */
+Test(txfs_converge, of_a_payload_that_went_on_the_later_commit_tells)
+{
+    PUBLISH_FIXTURE(f, 8);
+    char path[96];
+    char slot[96];
+    publish(f, put_big);
+    publish(f, unlink_big);
+    undo_path(path, 0, "changes");
+    cr_assert_eq(unlinkat(f->store, path, 0), 0);
+    must(recover(f));
+    cr_assert_eq(pub_stat(f, "big").st_ino, 0);
+    slot_of(f, 1, "big", slot);
+    cr_assert(pub_in_store(f, slot));
+    cr_assert_eq(f->foreign_count, 0);
+    forget_commits(f);
+}
+
+Test(txfs_converge, contents_that_only_have_a_hash_cannot_be_carried_out)
+{
+    PUBLISH_FIXTURE(f, 8);
+    uint8_t token[KTM_TOKEN_SIZE];
+    TX_AUTO(txfs_changes) changes = {.storage = TX_BUF_INIT};
+    publish(f, put_x);
+    must(txfs_changes_read(f->fs, LSN_OF(0), &changes, &f->err));
+    struct ktm_commit_info info = changes.info;
+    info.lsn = LSN_OF(7);
+    cr_assert_eq(txfs_redo(f->fs, &info, KTM_REDO_LIVE, token, &f->err), TX_ECORRUPT);
+    cr_assert_not_null(strstr(f->err.text, "not in the log"), "%s", f->err.text);
+    forget_commits(f);
+}
+
+/* --- Moves --- */
+
+Test(txfs_converge, what_was_moved_and_then_removed_stays_away)
+{
+    PUBLISH_FIXTURE(f, 8);
+    pub_foreign(f, "x", "base");
+    publish(f, move_x);
+    publish(f, unlink_moved);
+    must(recover(f));
+    cr_assert_eq(pub_stat(f, "x").st_ino, 0);
+    cr_assert_eq(pub_stat(f, "moved").st_ino, 0);
+    forget_commits(f);
+}
+
+Test(txfs_converge, what_was_moved_into_a_directory_goes_with_it)
+{
+    PUBLISH_FIXTURE(f, 8);
+    make_dir(f->root, "dir");
+    pub_foreign(f, "x", "base");
+    publish(f, move_into_dir);
+    publish(f, remove_dir);
+    must(recover(f));
+    cr_assert_eq(pub_stat(f, "x").st_ino, 0);
+    cr_assert_eq(pub_stat(f, "dir").st_ino, 0);
+    forget_commits(f);
+}
+
+/* Deeper sources are taken out first; a power cut may have kept only the second rename. */
+Test(txfs_converge, what_moves_out_of_a_moved_directory_is_found_in_its_slot)
+{
+    PUBLISH_FIXTURE(f, 8);
+    char slot[96];
+    pub_make_tree(f);
+    decide(f, pub_move_all);
+    undo_path(slot, 0, "");
+    make_dir(f->store, slot);
+    slot_of(f, 0, "dd", slot);
+    cr_assert_eq(renameat(f->root, "d", f->store, slot), 0);
+    must(recover(f));
+    char *is = pub_dump(f);
+    forget_commits(f);
+    PUBLISH_FIXTURE(g, 8);
+    pub_make_tree(g);
+    publish(g, pub_move_all);
+    char *wanted = pub_dump(g);
+    forget_commits(g);
+    pub_assert_same(is, wanted, "recovered");
+    free(is);
+    free(wanted);
+}
+
+/* --- Slots that hold something else --- */
+
+static void fill_slots(struct publish_fixture *f, const char *slot, unsigned count)
+{
+    char path[112];
+    for (unsigned i = 0; i < count; i++) {
+        (void)snprintf(path, sizeof(path), i > 0 ? "%sr%u" : "%s", slot, i);
+        make_file(f->store, path, "not ours");
+    }
+}
+
+Test(txfs_converge, a_slot_that_is_taken_is_left_alone)
+{
+    static change_fn *const all[] = {put_x, move_x};
+    for (size_t i = 0; i < 2; i++) {
+        for (unsigned count = 1; count <= 101; count += 50) {
+            PUBLISH_FIXTURE(f, 8);
+            char slot[96];
+            pub_foreign(f, "x", "base");
+            decide(f, all[i]);
+            undo_path(slot, 0, "");
+            make_dir(f->store, slot);
+            slot_of(f, 0, i == 0 ? "x" : "moved", slot);
+            fill_slots(f, slot, count);
+            enum tx_status status = recover(f);
+            cr_assert_eq(status, count > 100 ? TX_ELIMIT : TX_OK, "%s", tx_status_name(status));
+            cr_assert(count > 100 || strcmp(pub_text(f, i == 0 ? "x" : "moved"),
+                                            i == 0 ? "ours" : "base") == 0);
+            must(count > 100 ? TX_OK : recover(f)); /* and again */
+            cr_assert_eq(f->foreign_count, 0);
+            forget_commits(f);
+        }
+    }
+}
+
+/* A recovery built it in <i>r1, and was broken off before it put it in its place. */
+Test(txfs_converge, what_an_earlier_recovery_built_is_found)
+{
+    PUBLISH_FIXTURE(f, 8);
+    char slot[96];
+    char second[112];
+    publish(f, put_x);
+    slot_of(f, 0, "x", slot);
+    (void)snprintf(second, sizeof(second), "%sr1", slot);
+    make_file(f->store, slot, "not ours");
+    ino_t ino = pub_stat(f, "x").st_ino;
+    cr_assert_eq(renameat(f->root, "x", f->store, second), 0);
+    must(recover(f));
+    cr_assert_eq(pub_stat(f, "x").st_ino, ino);
+    cr_assert_not(pub_in_store(f, second));
+    forget_commits(f);
+}
+
+/* --- Strangers --- */
+
+Test(txfs_converge, what_stood_there_before_publishing_is_kept)
+{
+    PUBLISH_FIXTURE(f, 8);
+    decide(f, put_x);
+    pub_foreign(f, "x", "theirs");
+    must(recover(f));
+    cr_assert_str_eq(pub_text(f, "x"), "ours");
+    cr_assert(pub_was_told(f, "x", "undo/0000000000100000/f"));
+    forget_commits(f);
+}
+
+Test(txfs_converge, ours_is_kept_when_its_directory_is_gone)
+{
+    PUBLISH_FIXTURE(f, 8);
+    char path[160];
+    make_dir(f->root, "dir");
+    publish(f, put_in_dir);
+    cr_assert_eq(unlinkat(f->root, "dir/x", 0), 0);
+    cr_assert_eq(unlinkat(f->root, "dir", AT_REMOVEDIR), 0);
+    must(recover(f));
+    cr_assert(pub_was_told(f, "dir/x", "undo/0000000000100000/f"));
+    (void)snprintf(path, sizeof(path), ".txkit/%.127s", f->foreign_kept[0]);
+    cr_assert_str_eq(pub_text(f, path), "ours");
+    forget_commits(f);
+}
+
+Test(txfs_converge, what_was_moved_and_then_replaced_or_removed_is_the_strangers)
+{
+    for (int replaced = 0; replaced <= 1; replaced++) {
+        PUBLISH_FIXTURE(f, 8);
+        pub_foreign(f, "x", "base");
+        publish(f, move_x);
+        cr_assert_eq(unlinkat(f->root, "moved", 0), 0);
+        if (replaced) {
+            pub_foreign(f, "other", "theirs");
+            pub_foreign(f, "moved", "theirs");
+        }
+        must(recover(f));
+        cr_assert_str_eq(pub_text(f, "moved"), replaced ? "theirs" : "");
+        cr_assert(pub_was_told(f, "moved", ""));
+        forget_commits(f);
+    }
+}
+
+/* --- Any call fails while strangers' work is judged --- */
+
+static void replace(struct publish_fixture *f, const char *path, const char *text)
+{
+    pub_foreign(f, "theirs", text);
+    cr_assert_eq(renameat(f->root, "theirs", f->root, path), 0);
+}
+
+/* Nothing of what the two commits did is as they left it. */
+static void prepare_strangers(struct publish_fixture *f)
+{
+    struct stat st;
+    pub_make_tree(f);
+    publish(f, pub_change_all);
+    publish(f, pub_change_again);
+    replace(f, "new", "theirs");
+    replace(f, "a", "theirs, and longer than what was here before");
+    replace(f, "b", "");
+    replace(f, "link", "no link");
+    replace(f, "n/symlink", "no pipe");
+    replace(f, "n/m/staged", "short");
+    pub_foreign(f, "d/c", "made again");
+    pub_foreign(f, "gone", "made again");
+    cr_assert_eq(unlinkat(f->root, "kind", 0), 0);
+    make_dir(f->root, "kind");
+    cr_assert_eq(unlinkat(f->root, "wide", 0), 0);
+    cr_assert_eq(unlinkat(f->root, "narrow/inside", 0), 0);
+    cr_assert_eq(fchmodat(f->root, "n/fifo", 0666, 0), 0);
+    cr_assert_eq(unlinkat(f->root, "timed/child", 0), 0);
+    st = pub_stat(f, "grows"); /* as the first of the two made it, in another file */
+    cr_assert_eq(unlinkat(f->root, "grows", 0), 0);
+    pub_foreign(f, "grows", "g");
+    cr_assert_eq(fchmodat(f->root, "grows", st.st_mode & 07777, 0), 0);
+}
+
+static void finish_strangers(struct publish_fixture *f)
+{
+    cr_assert_str_eq(pub_text(f, "a"), "theirs, and longer than what was here before");
+    cr_assert_eq(pub_stat(f, "grows").st_size, 76000);
+    f->foreign_count = 0;
+    forget_commits(f);
+}
+
+Test(txfs_converge, strangers_keep_what_they_made_whatever_fails, .timeout = 300)
+{
+    static const struct pub_scene scene = {
+        .prepare = prepare_strangers, .act = recover, .finish = finish_strangers};
+    cr_assert_gt(pub_fail_each(&scene, PUB_CALLS, EIO), 100);
+    cr_assert_gt(pub_fail_each(&scene, PUB_ALLOCATIONS, 0), 50);
+}
