@@ -75,11 +75,11 @@ static enum tx_status stands(struct txio *io, int dir, const char *path, bool *t
 static enum tx_status was_placed(struct txfs_model *model, const struct txfs_unsteady *commit,
                                  const char *path, bool *there, struct tx_error *err)
 {
-    const struct txfs_goal *goal = txfs_model_goal(model, path);
+    const struct txfs_goal *goal = txfs_model_goal(model, path); /* the last commit's own step */
     enum txfs_verdict verdict = TXFS_OTHER;
     struct txio_stat is;
     int result;
-    if (commit != &model->commits[model->count - 1] || goal == NULL || goal->node == NULL) {
+    if (commit != &model->commits[model->count - 1]) {
         *there = true;
         return TX_OK;
     }

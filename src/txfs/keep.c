@@ -98,23 +98,36 @@ enum tx_status txfs_extents_apply(struct txfs_work *work, const struct txfs_entr
     return txio_close(io, fd, err);
 }
 
+/* The bytes, at their offsets, in a file that is nobody's yet: t<i>. */
+static enum tx_status write_kept(struct txfs_work *work, const struct txfs_step *step,
+                                 const char *draft, struct tx_error *err)
+{
+    struct txio *io = work->fs->io;
+    int fd;
+    TX_TRY(txio_open(io, work->slots_dir, draft, TXIO_WRITE | TXIO_CREATE | TXIO_TRUNCATE, 0600,
+                     &fd, err));
+    TX_TRY(txio_close(io, fd, err));
+    return txfs_extents_apply(work, &step->entry, work->slots_dir, draft, err);
+}
+
 enum tx_status txfs_extents_keep(struct txfs_work *work, const struct txfs_step *step,
                                  struct tx_error *err)
 {
     struct txio *io = work->fs->io;
+    char draft[TXFS_SLOT_PATH_SIZE];
     char kept[TXFS_SLOT_PATH_SIZE];
-    int fd;
+    txfs_work_slot(work, 't', step->index, draft);
     kept_name(work, step, 0, kept);
-    enum tx_status status = txio_open(io, work->slots_dir, kept,
-                                      TXIO_WRITE | TXIO_CREATE | TXIO_EXCLUSIVE, 0600, &fd, err);
-    if (status == TX_OK) {
-        TX_TRY(txio_close(io, fd, err));
-        status = txfs_extents_apply(work, &step->entry, work->slots_dir, kept, err);
-    } else if (status == TX_EEXIST) {
-        status = TX_OK; /* kept by an earlier try */
+    TX_TRY(write_kept(work, step, draft, err));
+    /* Crash here: the bytes under a name that does not count; recovery writes them again. */
+    int result =
+        io->ops->rename(io, work->slots_dir, draft, work->slots_dir, kept, TXIO_NOREPLACE);
+    if (result == -EEXIST) { /* kept by an earlier try, all of it */
+        result = io->ops->unlink(io, work->slots_dir, draft);
     }
-    if (status == TX_OK) {
-        report(work, step, kept);
+    if (result < 0) {
+        return tx_error_os(err, -result, "keep bytes as %s", kept);
     }
-    return status;
+    report(work, step, kept);
+    return TX_OK;
 }

@@ -12,6 +12,7 @@
  *                       <i>r<n>       the same, made by recovery when <i> is taken
  *                       s<i>          old bytes and attributes of what entry i changed in place
  *                       f<i>          our object, or our bytes, that could not be placed
+ *                       t<i>          such bytes while they are being written
  *                       sums          hashes of all the others, once the commit is steady
  */
 #ifndef TXFS_PUBLISH_INTERNAL_H
@@ -263,6 +264,9 @@ enum tx_status txfs_keep_unless_base(struct txfs_work *work, const struct txfs_s
 /* stat below the root. *result: 0, or -errno when there is no such object. */
 enum tx_status txfs_root_stat(struct txfs_work *work, const char *path, struct txio_stat *stat,
                               int *result, struct tx_error *err) TX_CHECKED;
+/* The same, and directory and last component by which it is reached. */
+enum tx_status txfs_root_find(struct txfs_work *work, const char *path, int *dir, const char **name,
+                              struct txio_stat *stat, int *result, struct tx_error *err) TX_CHECKED;
 /* stat of a slot, the same way. */
 enum tx_status txfs_slot_stat(struct txfs_work *work, const char *slot, struct txio_stat *stat,
                               int *result, struct tx_error *err) TX_CHECKED;

@@ -113,7 +113,7 @@ static enum tx_status redo_again(struct txfs *fs, const struct ktm_commit_info *
 }
 
 static enum tx_status redo(struct txfs *fs, const struct ktm_commit_info *commit,
-                           enum ktm_redo_mode mode, struct tx_error *err)
+                           struct tx_error *err)
 {
     char name[TXFS_COMMIT_NAME_SIZE];
     int dir;
@@ -127,12 +127,10 @@ static enum tx_status redo(struct txfs *fs, const struct ktm_commit_info *commit
     if (result < 0 && result != -EEXIST) {
         return tx_error_os(err, -result, "make undo/%s", name);
     }
-    if (result == 0 && mode == KTM_REDO_LIVE) {
+    if (result == 0) {
         return redo_fresh(fs, commit, dir, name, err);
     }
-    if (mode == KTM_REDO_LIVE) {
-        TX_TRY(save_all(fs, commit, dir, name, err));
-    }
+    TX_TRY(save_all(fs, commit, dir, name, err));
     if (!TX_MUTANT(78)) {
         txfs_touched_all(fs); /* what whoever began it touched is not known here */
     }
@@ -143,7 +141,8 @@ enum tx_status txfs_redo(void *rm, const struct ktm_commit_info *commit, enum kt
                          uint8_t token[KTM_TOKEN_SIZE], struct tx_error *err)
 {
     struct txfs *fs = rm;
-    enum tx_status status = redo(fs, commit, mode, err);
+    (void)mode; /* always KTM_REDO_LIVE: files have txfs_recover */
+    enum tx_status status = redo(fs, commit, err);
     if (status != TX_OK) {
         txfs_touched_all(fs); /* how far it came is not known */
         tx_error_prefix(err, "publish commit %llu", (unsigned long long)commit->lsn);

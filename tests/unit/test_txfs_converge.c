@@ -334,9 +334,16 @@ Test(txfs_converge, what_was_moved_and_then_replaced_or_removed_is_the_strangers
 
 /* --- Any call fails while strangers' work is judged --- */
 
+static void their_file(struct publish_fixture *f, const char *path, const char *text)
+{
+    struct timespec times[2] = {{.tv_sec = 5}, {.tv_sec = 6}};
+    pub_foreign(f, path, text);
+    cr_assert_eq(utimensat(f->root, path, times, 0), 0);
+}
+
 static void replace(struct publish_fixture *f, const char *path, const char *text)
 {
-    pub_foreign(f, "theirs", text);
+    their_file(f, "theirs", text);
     cr_assert_eq(renameat(f->root, "theirs", f->root, path), 0);
 }
 
@@ -353,8 +360,8 @@ static void prepare_strangers(struct publish_fixture *f)
     replace(f, "link", "no link");
     replace(f, "n/symlink", "no pipe");
     replace(f, "n/m/staged", "short");
-    pub_foreign(f, "d/c", "made again");
-    pub_foreign(f, "gone", "made again");
+    their_file(f, "d/c", "made again");
+    their_file(f, "gone", "made again");
     cr_assert_eq(unlinkat(f->root, "kind", 0), 0);
     make_dir(f->root, "kind");
     cr_assert_eq(unlinkat(f->root, "wide", 0), 0);
