@@ -327,11 +327,14 @@ tests_unit_unit_publish_SOURCES = \
 	tests/unit/test_txfs_foreign.c \
 	tests/unit/test_txfs_history.c \
 	tests/unit/test_txfs_keep.c \
+	tests/unit/test_txfs_place.c \
 	tests/unit/test_txfs_publish.c \
 	tests/unit/test_txfs_recover.c \
 	tests/unit/test_txfs_revert.c \
+	tests/unit/test_txfs_revert_refused.c \
 	tests/unit/test_txfs_second_cut.c \
 	tests/unit/test_txfs_steady.c \
+	tests/unit/test_txfs_sums.c \
 	tests/unit/test_txfs_superseded.c \
 	tests/unit/test_txfs_undo.c
 tests_unit_unit_publish_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)

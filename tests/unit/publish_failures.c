@@ -104,8 +104,10 @@ static char *play(const struct pub_scene *scene, enum pub_failing what, uint64_t
     }
     scene->finish(f);
     char *is = pub_dump(f);
-    pub_assert_same(is, wanted != NULL ? wanted : is, when);
-    cr_assert_eq(f->foreign_count, 0, "%s: took ours for %s", when, f->foreign_path[0]);
+    if (!scene->any_end) {
+        pub_assert_same(is, wanted != NULL ? wanted : is, when);
+        cr_assert_eq(f->foreign_count, 0, "%s: took ours for %s", when, f->foreign_path[0]);
+    }
     return is;
 }
 

@@ -21,6 +21,7 @@ struct pub_scene {
     void (*finish)(struct publish_fixture *f);
     bool only_looks; /* act changes nothing: one fixture does, and each failure has to be told */
     bool as_first;   /* act is the first that its process does */
+    bool any_end;    /* finish alone says what has to stand there, and who may be told */
 };
 
 enum pub_failing { PUB_CALLS, PUB_ALLOCATIONS };

@@ -389,3 +389,40 @@ Test(txfs_converge, strangers_keep_what_they_made_whatever_fails, .timeout = 300
     cr_assert_gt(pub_fail_each(&scene, PUB_CALLS, EIO), 100);
     cr_assert_gt(pub_fail_each(&scene, PUB_ALLOCATIONS, 0), 50);
 }
+
+/* --- What may not be looked at, or goes while it is looked at, is not ours to judge --- */
+
+static void write_twice(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    pub_write(f, txn, "x", 1, "AB");
+    pub_write(f, txn, "big", 1, "AB");
+}
+
+static void prepare_unreadable(struct publish_fixture *f)
+{
+    publish(f, put_x);
+    publish(f, put_big);
+    publish(f, write_twice);
+}
+
+/* Whatever was answered about it, it is whole. */
+static void finish_unreadable(struct publish_fixture *f)
+{
+    must(recover(f));
+    cr_assert_str_eq(pub_text(f, "x"), "oABs");
+    cr_assert_eq(pub_stat(f, "big").st_size, 9000);
+    cr_assert_eq(memcmp(pub_text(f, "big") + 1, "AB", 2), 0);
+    forget_commits(f);
+}
+
+Test(txfs_converge, whatever_the_system_answers_once_ours_stays_whole, .timeout = 300)
+{
+    static const int all[] = {EACCES, ENOENT, ETXTBSY, EPERM};
+    static const struct pub_scene scene = {.prepare = prepare_unreadable,
+                                           .act = recover,
+                                           .finish = finish_unreadable,
+                                           .any_end = true};
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+        cr_assert_gt(pub_fail_each(&scene, PUB_CALLS, all[i]), 30);
+    }
+}
