@@ -318,15 +318,20 @@ tests_unit_unit_publish_SOURCES = \
 	tests/unit/publish_failures.h \
 	tests/unit/publish_fixture.c \
 	tests/unit/publish_fixture.h \
+	tests/unit/publish_script.c \
+	tests/unit/publish_script.h \
 	tests/unit/publish_tree.c \
 	tests/unit/temp_dir.h \
 	tests/unit/test_txfs_check.c \
 	tests/unit/test_txfs_converge.c \
+	tests/unit/test_txfs_converge_old.c \
 	tests/unit/test_txfs_failed_looks.c \
 	tests/unit/test_txfs_failures.c \
 	tests/unit/test_txfs_foreign.c \
 	tests/unit/test_txfs_history.c \
 	tests/unit/test_txfs_keep.c \
+	tests/unit/test_txfs_moments.c \
+	tests/unit/test_txfs_older.c \
 	tests/unit/test_txfs_place.c \
 	tests/unit/test_txfs_publish.c \
 	tests/unit/test_txfs_recover.c \

@@ -83,14 +83,20 @@ enum tx_status txfs_keep_unless_base(struct txfs_work *work, const struct txfs_s
 }
 
 enum tx_status txfs_extents_apply(struct txfs_work *work, const struct txfs_entry *entry, int dir,
-                                  const char *name, struct tx_error *err)
+                                  const char *name, const struct txio_stat *is, bool *other,
+                                  struct tx_error *err)
 {
     struct txio *io = work->fs->io;
+    struct txio_stat opened;
     int fd;
     TX_AUTO(txfs_source) source = {work->fs, NULL, -1};
     TX_TRY(txfs_source_open(&source, work->fs, &work->id, entry, err));
     TX_TRY(txio_open(io, dir, name, TXIO_WRITE, 0, &fd, err));
-    enum tx_status status = txfs_extents_write(&source, fd, entry, err);
+    enum tx_status status = txio_stat_fd(io, fd, &opened, err);
+    *other = status == TX_OK && opened.ino != is->ino;
+    if (status == TX_OK && !*other) {
+        status = txfs_extents_write(&source, fd, entry, err);
+    }
     if (status != TX_OK) {
         txfs_close_read(io, fd); /* the first error is the one to report */
         return status;
@@ -103,11 +109,14 @@ static enum tx_status write_kept(struct txfs_work *work, const struct txfs_step 
                                  const char *draft, struct tx_error *err)
 {
     struct txio *io = work->fs->io;
+    struct txio_stat is;
+    bool other; /* nobody else is here */
     int fd;
     TX_TRY(txio_open(io, work->slots_dir, draft, TXIO_WRITE | TXIO_CREATE | TXIO_TRUNCATE, 0600,
                      &fd, err));
     TX_TRY(txio_close(io, fd, err));
-    return txfs_extents_apply(work, &step->entry, work->slots_dir, draft, err);
+    TX_TRY(txio_stat_path(io, work->slots_dir, draft, &is, err));
+    return txfs_extents_apply(work, &step->entry, work->slots_dir, draft, &is, &other, err);
 }
 
 enum tx_status txfs_extents_keep(struct txfs_work *work, const struct txfs_step *step,

@@ -42,7 +42,11 @@ static enum tx_status amend_one(struct txfs_publish *publish, struct txfs_step *
     }
     txfs_touched_add(work->fs, entry->path);
     if (entry->payload == TXFS_PAYLOAD_EXTENTS) {
-        TX_TRY(txfs_extents_apply(work, entry, dir, name, err));
+        bool other;
+        TX_TRY(txfs_extents_apply(work, entry, dir, name, &is, &other, err));
+        if (other) {
+            return txfs_extents_keep(work, step, err);
+        }
         TX_TRY(txio_stat_path(work->fs->io, dir, name, &is, err)); /* writing moved its times */
     }
     struct txfs_attrs attrs = txfs_attrs_of(entry);

@@ -271,9 +271,11 @@ enum tx_status txfs_root_find(struct txfs_work *work, const char *path, int *dir
 enum tx_status txfs_slot_stat(struct txfs_work *work, const char *slot, struct txio_stat *stat,
                               int *result, struct tx_error *err) TX_CHECKED;
 
-/* Write the entry's extents into the file at dir/name. */
+/* Write the entry's extents into the file at dir/name, which is `is`. *other: by now another file
+ * has the name, and nothing was written. */
 enum tx_status txfs_extents_apply(struct txfs_work *work, const struct txfs_entry *entry, int dir,
-                                  const char *name, struct tx_error *err) TX_CHECKED;
+                                  const char *name, const struct txio_stat *is, bool *other,
+                                  struct tx_error *err) TX_CHECKED;
 /* Extents whose file a stranger replaced: keep their bytes, in place, in f<i>; report. */
 enum tx_status txfs_extents_keep(struct txfs_work *work, const struct txfs_step *step,
                                  struct tx_error *err) TX_CHECKED;

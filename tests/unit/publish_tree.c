@@ -154,3 +154,22 @@ void pub_move_all(struct publish_fixture *f, struct ktm_txn *txn)
     must(txfs_rename(txn, "gone", "dd/sub/gone", TXIO_NOREPLACE, &f->err));
     must(txfs_unlink(txn, "dd/sub/gone/deep/y", &f->err));
 }
+
+void pub_make_deep(struct publish_fixture *f, unsigned levels, char path[PUB_DEEP_MAX])
+{
+    char name[251];
+    memset(name, 'n', 250);
+    name[250] = '\0';
+    int dir = dup(f->root);
+    (void)snprintf(path, PUB_DEEP_MAX, "d");
+    make_dir(dir, "d");
+    for (unsigned i = 0; i < levels; i++) {
+        int below = openat(dir, i == 0 ? "d" : name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        (void)close(dir);
+        dir = below;
+        make_dir(dir, name);
+        size_t size = strlen(path);
+        (void)snprintf(path + size, PUB_DEEP_MAX - size, "/%s", name);
+    }
+    (void)close(dir);
+}

@@ -5,84 +5,9 @@
 #include <sys/xattr.h>
 
 #include "publish_failures.h"
-#include "txfs/unsteady.h"
-
-#define COMMITS_MAX 3
-#define LSN_OF(number) (0x100000u * ((number) + 1u))
+#include "publish_script.h"
 
 typedef void change_fn(struct publish_fixture *f, struct ktm_txn *txn);
-
-static struct ktm_txn *txns[COMMITS_MAX];
-static struct ktm_commit_info infos[COMMITS_MAX];
-static unsigned commit_count;
-
-static enum tx_status redo_last(struct publish_fixture *f)
-{
-    uint8_t token[KTM_TOKEN_SIZE];
-    return txfs_redo(f->fs, &infos[commit_count - 1], KTM_REDO_LIVE, token, &f->err);
-}
-
-static void decide(struct publish_fixture *f, change_fn *change)
-{
-    txns[commit_count] = pub_begin(f);
-    change(f, txns[commit_count]);
-    infos[commit_count] = pub_commit_of(txns[commit_count], LSN_OF(commit_count));
-    commit_count++;
-}
-
-static void publish(struct publish_fixture *f, change_fn *change)
-{
-    decide(f, change);
-    must(redo_last(f));
-}
-
-/* All commits together, as after a crash. */
-static enum tx_status recover(struct publish_fixture *f)
-{
-    struct txfs_unsteady commits[COMMITS_MAX];
-    enum tx_status status = TX_OK;
-    for (unsigned i = 0; i < commit_count; i++) {
-        commits[i] = (struct txfs_unsteady){.entries = TX_BUF_INIT};
-    }
-    for (unsigned i = 0; i < commit_count && status == TX_OK; i++) {
-        status = txfs_unsteady_load(&infos[i], &commits[i], &f->err);
-    }
-    if (status == TX_OK) {
-        status = txfs_converge(f->fs, commits, commit_count, &f->err);
-    }
-    for (unsigned i = 0; i < commit_count; i++) {
-        txfs_unsteady_release(&commits[i]);
-    }
-    return status;
-}
-
-static void forget_commits(struct publish_fixture *f)
-{
-    (void)f;
-    while (commit_count > 0) {
-        ktm_rollback(txns[--commit_count]);
-    }
-}
-
-static void undo_path(char path[96], unsigned number, const char *name)
-{
-    (void)snprintf(path, 96, "undo/%016x/%s", LSN_OF(number), name);
-}
-
-/* Slot of the step of a path. */
-static void slot_of(struct publish_fixture *f, unsigned number, const char *path, char slot[96])
-{
-    TX_AUTO(txfs_steps) steps = {NULL, 0};
-    char name[16] = "";
-    must(txfs_steps_load(infos[number].entries, &steps, &f->err));
-    for (size_t i = 0; i < steps.count; i++) {
-        if (strcmp(steps.items[i].entry.path, path) == 0) {
-            (void)snprintf(name, sizeof(name), "%u", steps.items[i].index);
-        }
-    }
-    cr_assert_str_neq(name, "");
-    undo_path(slot, number, name);
-}
 
 static void put_x(struct publish_fixture *f, struct ktm_txn *txn)
 {
@@ -126,8 +51,8 @@ Test(txfs_converge, the_record_of_another_commit_counts_for_nothing)
         PUBLISH_FIXTURE(f, 8);
         TX_AUTO(txfs_steps) steps = {NULL, 0};
         TX_AUTO(txfs_changes) changes = {.storage = TX_BUF_INIT};
-        decide(f, put_x);
-        struct ktm_commit_info other = infos[0];
+        script_decide(f, put_x);
+        struct ktm_commit_info other = script_infos[0];
         other.id.epoch += i == 0;
         other.id.sequence += i == 1;
         must(txfs_steps_load(other.entries, &steps, &f->err));
@@ -140,13 +65,13 @@ Test(txfs_converge, the_record_of_another_commit_counts_for_nothing)
             steps.items[0].built_ino = 77;
         }
         must(txfs_changes_write(f->fs, &other, &steps, &f->err));
-        must(recover(f));
+        must(script_recover(f));
         cr_assert_str_eq(pub_text(f, "x"), "ours");
-        must(txfs_changes_read(f->fs, LSN_OF(0), &changes, &f->err));
-        cr_assert_eq(changes.info.id.epoch, infos[0].id.epoch);
-        cr_assert_eq(changes.info.id.sequence, infos[0].id.sequence);
+        must(txfs_changes_read(f->fs, SCRIPT_LSN(0), &changes, &f->err));
+        cr_assert_eq(changes.info.id.epoch, script_infos[0].id.epoch);
+        cr_assert_eq(changes.info.id.sequence, script_infos[0].id.sequence);
         cr_assert_eq(changes.steps.items[0].built_ino, pub_stat(f, "x").st_ino);
-        forget_commits(f);
+        script_forget(f);
     }
 }
 
@@ -156,16 +81,16 @@ Test(txfs_converge, of_a_payload_that_went_on_the_later_commit_tells)
     PUBLISH_FIXTURE(f, 8);
     char path[96];
     char slot[96];
-    publish(f, put_big);
-    publish(f, unlink_big);
-    undo_path(path, 0, "changes");
+    script_publish(f, put_big);
+    script_publish(f, unlink_big);
+    script_path(path, 0, "changes");
     cr_assert_eq(unlinkat(f->store, path, 0), 0);
-    must(recover(f));
+    must(script_recover(f));
     cr_assert_eq(pub_stat(f, "big").st_ino, 0);
-    slot_of(f, 1, "big", slot);
+    script_slot(f, 1, "big", slot);
     cr_assert(pub_in_store(f, slot));
     cr_assert_eq(f->foreign_count, 0);
-    forget_commits(f);
+    script_forget(f);
 }
 
 Test(txfs_converge, contents_that_only_have_a_hash_cannot_be_carried_out)
@@ -173,13 +98,13 @@ Test(txfs_converge, contents_that_only_have_a_hash_cannot_be_carried_out)
     PUBLISH_FIXTURE(f, 8);
     uint8_t token[KTM_TOKEN_SIZE];
     TX_AUTO(txfs_changes) changes = {.storage = TX_BUF_INIT};
-    publish(f, put_x);
-    must(txfs_changes_read(f->fs, LSN_OF(0), &changes, &f->err));
+    script_publish(f, put_x);
+    must(txfs_changes_read(f->fs, SCRIPT_LSN(0), &changes, &f->err));
     struct ktm_commit_info info = changes.info;
-    info.lsn = LSN_OF(7);
+    info.lsn = SCRIPT_LSN(7);
     cr_assert_eq(txfs_redo(f->fs, &info, KTM_REDO_LIVE, token, &f->err), TX_ECORRUPT);
     cr_assert_not_null(strstr(f->err.text, "not in the log"), "%s", f->err.text);
-    forget_commits(f);
+    script_forget(f);
 }
 
 /* --- Moves --- */
@@ -188,12 +113,12 @@ Test(txfs_converge, what_was_moved_and_then_removed_stays_away)
 {
     PUBLISH_FIXTURE(f, 8);
     pub_foreign(f, "x", "base");
-    publish(f, move_x);
-    publish(f, unlink_moved);
-    must(recover(f));
+    script_publish(f, move_x);
+    script_publish(f, unlink_moved);
+    must(script_recover(f));
     cr_assert_eq(pub_stat(f, "x").st_ino, 0);
     cr_assert_eq(pub_stat(f, "moved").st_ino, 0);
-    forget_commits(f);
+    script_forget(f);
 }
 
 Test(txfs_converge, what_was_moved_into_a_directory_goes_with_it)
@@ -201,12 +126,12 @@ Test(txfs_converge, what_was_moved_into_a_directory_goes_with_it)
     PUBLISH_FIXTURE(f, 8);
     make_dir(f->root, "dir");
     pub_foreign(f, "x", "base");
-    publish(f, move_into_dir);
-    publish(f, remove_dir);
-    must(recover(f));
+    script_publish(f, move_into_dir);
+    script_publish(f, remove_dir);
+    must(script_recover(f));
     cr_assert_eq(pub_stat(f, "x").st_ino, 0);
     cr_assert_eq(pub_stat(f, "dir").st_ino, 0);
-    forget_commits(f);
+    script_forget(f);
 }
 
 /* Deeper sources are taken out first; a power cut may have kept only the second rename. */
@@ -215,22 +140,46 @@ Test(txfs_converge, what_moves_out_of_a_moved_directory_is_found_in_its_slot)
     PUBLISH_FIXTURE(f, 8);
     char slot[96];
     pub_make_tree(f);
-    decide(f, pub_move_all);
-    undo_path(slot, 0, "");
+    script_decide(f, pub_move_all);
+    script_path(slot, 0, "");
     make_dir(f->store, slot);
-    slot_of(f, 0, "dd", slot);
+    script_slot(f, 0, "dd", slot);
     cr_assert_eq(renameat(f->root, "d", f->store, slot), 0);
-    must(recover(f));
+    must(script_recover(f));
     char *is = pub_dump(f);
-    forget_commits(f);
+    script_forget(f);
     PUBLISH_FIXTURE(g, 8);
     pub_make_tree(g);
-    publish(g, pub_move_all);
+    script_publish(g, pub_move_all);
     char *wanted = pub_dump(g);
-    forget_commits(g);
+    script_forget(g);
     pub_assert_same(is, wanted, "recovered");
     free(is);
     free(wanted);
+}
+
+static char deep[PUB_DEEP_MAX];
+
+static void move_out_and_rename(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    must(txfs_rename(txn, deep, "out", TXIO_NOREPLACE, &f->err));
+    must(txfs_rename(txn, "d", "e", TXIO_NOREPLACE, &f->err));
+}
+
+/* A stranger removed it from its place: it is looked for everywhere, also where no path leads. */
+Test(txfs_converge, a_place_whose_path_is_too_long_holds_nothing)
+{
+    PUBLISH_FIXTURE(f, 8);
+    pub_make_deep(f, 16, deep);
+    size_t size = strlen(deep);
+    (void)snprintf(deep + size, sizeof(deep) - size, "/%070d", 0); /* below a slot it is too long */
+    make_dir(f->root, deep);
+    script_publish(f, move_out_and_rename);
+    cr_assert_eq(unlinkat(f->root, "out", AT_REMOVEDIR), 0);
+    must(script_recover(f));
+    cr_assert_eq(pub_stat(f, "out").st_ino, 0);
+    cr_assert(pub_was_told(f, "out", ""));
+    script_forget(f);
 }
 
 /* --- Slots that hold something else --- */
@@ -252,18 +201,18 @@ Test(txfs_converge, a_slot_that_is_taken_is_left_alone)
             PUBLISH_FIXTURE(f, 8);
             char slot[96];
             pub_foreign(f, "x", "base");
-            decide(f, all[i]);
-            undo_path(slot, 0, "");
+            script_decide(f, all[i]);
+            script_path(slot, 0, "");
             make_dir(f->store, slot);
-            slot_of(f, 0, i == 0 ? "x" : "moved", slot);
+            script_slot(f, 0, i == 0 ? "x" : "moved", slot);
             fill_slots(f, slot, count);
-            enum tx_status status = recover(f);
+            enum tx_status status = script_recover(f);
             cr_assert_eq(status, count > 100 ? TX_ELIMIT : TX_OK, "%s", tx_status_name(status));
             cr_assert(count > 100 || strcmp(pub_text(f, i == 0 ? "x" : "moved"),
                                             i == 0 ? "ours" : "base") == 0);
-            must(count > 100 ? TX_OK : recover(f)); /* and again */
+            must(count > 100 ? TX_OK : script_recover(f)); /* and again */
             cr_assert_eq(f->foreign_count, 0);
-            forget_commits(f);
+            script_forget(f);
         }
     }
 }
@@ -274,16 +223,16 @@ Test(txfs_converge, what_an_earlier_recovery_built_is_found)
     PUBLISH_FIXTURE(f, 8);
     char slot[96];
     char second[112];
-    publish(f, put_x);
-    slot_of(f, 0, "x", slot);
+    script_publish(f, put_x);
+    script_slot(f, 0, "x", slot);
     (void)snprintf(second, sizeof(second), "%sr1", slot);
     make_file(f->store, slot, "not ours");
     ino_t ino = pub_stat(f, "x").st_ino;
     cr_assert_eq(renameat(f->root, "x", f->store, second), 0);
-    must(recover(f));
+    must(script_recover(f));
     cr_assert_eq(pub_stat(f, "x").st_ino, ino);
     cr_assert_not(pub_in_store(f, second));
-    forget_commits(f);
+    script_forget(f);
 }
 
 /* --- Strangers --- */
@@ -291,12 +240,12 @@ Test(txfs_converge, what_an_earlier_recovery_built_is_found)
 Test(txfs_converge, what_stood_there_before_publishing_is_kept)
 {
     PUBLISH_FIXTURE(f, 8);
-    decide(f, put_x);
+    script_decide(f, put_x);
     pub_foreign(f, "x", "theirs");
-    must(recover(f));
+    must(script_recover(f));
     cr_assert_str_eq(pub_text(f, "x"), "ours");
     cr_assert(pub_was_told(f, "x", "undo/0000000000100000/f"));
-    forget_commits(f);
+    script_forget(f);
 }
 
 Test(txfs_converge, ours_is_kept_when_its_directory_is_gone)
@@ -304,14 +253,14 @@ Test(txfs_converge, ours_is_kept_when_its_directory_is_gone)
     PUBLISH_FIXTURE(f, 8);
     char path[160];
     make_dir(f->root, "dir");
-    publish(f, put_in_dir);
+    script_publish(f, put_in_dir);
     cr_assert_eq(unlinkat(f->root, "dir/x", 0), 0);
     cr_assert_eq(unlinkat(f->root, "dir", AT_REMOVEDIR), 0);
-    must(recover(f));
+    must(script_recover(f));
     cr_assert(pub_was_told(f, "dir/x", "undo/0000000000100000/f"));
     (void)snprintf(path, sizeof(path), ".txkit/%.127s", f->foreign_kept[0]);
     cr_assert_str_eq(pub_text(f, path), "ours");
-    forget_commits(f);
+    script_forget(f);
 }
 
 Test(txfs_converge, what_was_moved_and_then_replaced_or_removed_is_the_strangers)
@@ -319,16 +268,16 @@ Test(txfs_converge, what_was_moved_and_then_replaced_or_removed_is_the_strangers
     for (int replaced = 0; replaced <= 1; replaced++) {
         PUBLISH_FIXTURE(f, 8);
         pub_foreign(f, "x", "base");
-        publish(f, move_x);
+        script_publish(f, move_x);
         cr_assert_eq(unlinkat(f->root, "moved", 0), 0);
         if (replaced) {
             pub_foreign(f, "other", "theirs");
             pub_foreign(f, "moved", "theirs");
         }
-        must(recover(f));
+        must(script_recover(f));
         cr_assert_str_eq(pub_text(f, "moved"), replaced ? "theirs" : "");
         cr_assert(pub_was_told(f, "moved", ""));
-        forget_commits(f);
+        script_forget(f);
     }
 }
 
@@ -352,8 +301,8 @@ static void prepare_strangers(struct publish_fixture *f)
 {
     struct stat st;
     pub_make_tree(f);
-    publish(f, pub_change_all);
-    publish(f, pub_change_again);
+    script_publish(f, pub_change_all);
+    script_publish(f, pub_change_again);
     replace(f, "new", "theirs");
     replace(f, "a", "theirs, and longer than what was here before");
     replace(f, "b", "");
@@ -379,13 +328,13 @@ static void finish_strangers(struct publish_fixture *f)
     cr_assert_str_eq(pub_text(f, "a"), "theirs, and longer than what was here before");
     cr_assert_eq(pub_stat(f, "grows").st_size, 76000);
     f->foreign_count = 0;
-    forget_commits(f);
+    script_forget(f);
 }
 
 Test(txfs_converge, strangers_keep_what_they_made_whatever_fails, .timeout = 300)
 {
     static const struct pub_scene scene = {
-        .prepare = prepare_strangers, .act = recover, .finish = finish_strangers};
+        .prepare = prepare_strangers, .act = script_recover, .finish = finish_strangers};
     cr_assert_gt(pub_fail_each(&scene, PUB_CALLS, EIO), 100);
     cr_assert_gt(pub_fail_each(&scene, PUB_ALLOCATIONS, 0), 50);
 }
@@ -400,26 +349,26 @@ static void write_twice(struct publish_fixture *f, struct ktm_txn *txn)
 
 static void prepare_unreadable(struct publish_fixture *f)
 {
-    publish(f, put_x);
-    publish(f, put_big);
-    publish(f, write_twice);
+    script_publish(f, put_x);
+    script_publish(f, put_big);
+    script_publish(f, write_twice);
 }
 
 /* Whatever was answered about it, it is whole. */
 static void finish_unreadable(struct publish_fixture *f)
 {
-    must(recover(f));
+    must(script_recover(f));
     cr_assert_str_eq(pub_text(f, "x"), "oABs");
     cr_assert_eq(pub_stat(f, "big").st_size, 9000);
     cr_assert_eq(memcmp(pub_text(f, "big") + 1, "AB", 2), 0);
-    forget_commits(f);
+    script_forget(f);
 }
 
 Test(txfs_converge, whatever_the_system_answers_once_ours_stays_whole, .timeout = 300)
 {
     static const int all[] = {EACCES, ENOENT, ETXTBSY, EPERM};
     static const struct pub_scene scene = {.prepare = prepare_unreadable,
-                                           .act = recover,
+                                           .act = script_recover,
                                            .finish = finish_unreadable,
                                            .any_end = true};
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {

@@ -291,6 +291,60 @@ Test(txfs_revert_refused, a_name_that_goes_while_it_is_looked_at_is_none)
     }
 }
 
+/* --- Paths that are too long --- */
+
+static void remove_d(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    must(txfs_remove_tree(txn, "d", &f->err));
+}
+
+/* One directory more at the end of a path that no call takes at once. */
+static void make_deeper(int top, const char *path)
+{
+    char part[256];
+    int dir = dup(top);
+    while (*path != '\0') {
+        size_t size = strcspn(path, "/");
+        (void)snprintf(part, sizeof(part), "%.*s", (int)size, path);
+        int below = openat(dir, part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        cr_assert_geq(below, 0);
+        (void)close(dir);
+        dir = below;
+        path += size + (path[size] == '/');
+    }
+    make_dir(dir, part);
+    (void)close(dir);
+}
+
+Test(txfs_revert_refused, names_that_are_too_deep_to_be_ours_are_passed_over)
+{
+    PUBLISH_FIXTURE(f, 8);
+    static char path[PUB_DEEP_MAX];
+    pub_make_deep(f, 17, path);
+    pub_foreign(f, "x", "text");
+    cr_assert_eq(linkat(f->root, "x", f->root, "y", 0), 0);
+    tx_lsn lsn = commit(f, unlink_x);
+    cr_assert_eq(revert_inode(f, lsn), pub_stat(f, "y").st_ino);
+}
+
+Test(txfs_revert_refused, what_became_too_deep_in_its_slot_does_not_come_back)
+{
+    PUBLISH_FIXTURE(f, 8);
+    static char path[PUB_DEEP_MAX];
+    char slot[96];
+    pub_make_deep(f, 16, path);
+    tx_lsn lsn = commit(f, remove_d);
+    int dir = -1;
+    for (unsigned i = 0; i < 40 && dir < 0; i++) {
+        (void)snprintf(slot, sizeof(slot), "undo/%016llx/%u", (unsigned long long)lsn, i);
+        dir = openat(f->store, slot, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }
+    cr_assert_geq(dir, 0);
+    make_deeper(dir, path + 2); /* without the "d/" */
+    (void)close(dir);
+    refused(f, lsn, TX_ELIMIT, "too long");
+}
+
 Test(txfs_revert_refused, a_name_that_is_newer_than_the_snapshot_is_none)
 {
     PUBLISH_FIXTURE(f, 8);
