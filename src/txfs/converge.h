@@ -128,6 +128,7 @@ struct txfs_found {
     bool movable; /* its name there is not needed any more */
     char path[TXFS_PATH_MAX + TXFS_SLOT_PATH_SIZE];
 };
+/* The goal has a version. */
 enum tx_status txfs_find(struct txfs_model *model, const struct txfs_goal *goal,
                          const struct txfs_cnode *node, struct txfs_found *found,
                          struct tx_error *err) TX_CHECKED;

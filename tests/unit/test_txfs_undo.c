@@ -119,7 +119,11 @@ Test(txfs_undo, it_is_made_by_whoever_needs_it_first)
     PUBLISH_FIXTURE(f, 8);
     remove_undo(f);
     pub_come_anew(f);
+    TX_AUTO(tx_buf) data = TX_BUF_INIT;
+    uint64_t end;
     must(list_undo(f->fs, &f->err)); /* no commits, and no error */
+    must(txfs_others_load(f->fs, &data, &end, &f->err));
+    cr_assert_eq(end, 0);
 }
 
 Test(txfs_undo, names_that_are_no_commits_are_passed_over)
