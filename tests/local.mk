@@ -350,20 +350,36 @@ tests_unit_unit_fs_LDADD = libtx_sim.la $(UNIT_FS_LIBS) $(CRITERION_LIBS)
 
 unit_tests += tests/unit/unit_publish
 tests_unit_unit_publish_SOURCES = \
+	tests/unit/failing_alloc.h \
 	tests/unit/hook_io.h \
 	tests/unit/publish_dump.c \
+	tests/unit/publish_failures.c \
+	tests/unit/publish_failures.h \
 	tests/unit/publish_fixture.c \
 	tests/unit/publish_fixture.h \
+	tests/unit/publish_script.c \
+	tests/unit/publish_script.h \
 	tests/unit/publish_tree.c \
 	tests/unit/temp_dir.h \
 	tests/unit/test_txfs_check.c \
+	tests/unit/test_txfs_converge.c \
+	tests/unit/test_txfs_converge_old.c \
+	tests/unit/test_txfs_failed_looks.c \
+	tests/unit/test_txfs_failures.c \
 	tests/unit/test_txfs_foreign.c \
 	tests/unit/test_txfs_history.c \
+	tests/unit/test_txfs_keep.c \
+	tests/unit/test_txfs_moments.c \
+	tests/unit/test_txfs_older.c \
+	tests/unit/test_txfs_place.c \
 	tests/unit/test_txfs_publish.c \
 	tests/unit/test_txfs_recover.c \
 	tests/unit/test_txfs_revert.c \
+	tests/unit/test_txfs_revert_refused.c \
 	tests/unit/test_txfs_second_cut.c \
 	tests/unit/test_txfs_steady.c \
-	tests/unit/test_txfs_superseded.c
+	tests/unit/test_txfs_sums.c \
+	tests/unit/test_txfs_superseded.c \
+	tests/unit/test_txfs_undo.c
 tests_unit_unit_publish_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 tests_unit_unit_publish_LDADD = libtx_sim.la $(UNIT_FS_LIBS) $(CRITERION_LIBS)

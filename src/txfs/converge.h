@@ -81,7 +81,7 @@ struct txfs_goal *txfs_model_goal(const struct txfs_model *model, const char *pa
 bool txfs_model_is_old(const struct txfs_model *model, const struct txio_stat *is);
 /* Attributes and size of the node when everything is done. */
 struct txfs_attrs txfs_cnode_attrs(const struct txfs_cnode *node);
-uint64_t txfs_cnode_size(const struct txfs_cnode *node);
+uint64_t txfs_cnode_size(const struct txfs_cnode *node); /* of one that the commits make */
 bool txfs_cnode_has_extents(const struct txfs_cnode *node);
 
 /* Make the model's work speak for this commit. */
@@ -128,6 +128,7 @@ struct txfs_found {
     bool movable; /* its name there is not needed any more */
     char path[TXFS_PATH_MAX + TXFS_SLOT_PATH_SIZE];
 };
+/* The goal has a version. */
 enum tx_status txfs_find(struct txfs_model *model, const struct txfs_goal *goal,
                          const struct txfs_cnode *node, struct txfs_found *found,
                          struct tx_error *err) TX_CHECKED;

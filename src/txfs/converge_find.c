@@ -208,10 +208,8 @@ enum tx_status txfs_find(struct txfs_model *model, const struct txfs_goal *goal,
     if (node->home != NULL) {
         TX_TRY(try_home(&job));
     }
-    if (last != NULL) {
-        TX_TRY(try_own_slots(&job, &last->ref));
-        TX_TRY(try_old_places(&job, &last->ref));
-    }
+    TX_TRY(try_own_slots(&job, &last->ref));
+    TX_TRY(try_old_places(&job, &last->ref));
     TX_TRY(try_created(&job));
     TX_TRY(try_displaced(&job));
     return try_below_displaced(&job);

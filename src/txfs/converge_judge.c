@@ -319,8 +319,11 @@ static enum tx_status judge_unfinished(struct txfs_model *model, const struct tx
         return TX_OK;
     }
     int fd = io->ops->open(io, model->fs->root_dir, goal->path, TXIO_READ, 0);
-    if (fd < 0) {
+    if (fd == -EACCES || txfs_is_no_path(fd)) {
         return TX_OK; /* what we may not read has been judged by then */
+    }
+    if (fd < 0) {
+        return tx_error_os(err, -fd, "open \"%.200s\"", goal->path);
     }
     enum tx_status status = is_mixture(model, fd, is->size, node, &mixture, err);
     txfs_close_read(io, fd);

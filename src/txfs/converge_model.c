@@ -107,8 +107,7 @@ struct txfs_attrs txfs_cnode_attrs(const struct txfs_cnode *node)
 
 uint64_t txfs_cnode_size(const struct txfs_cnode *node)
 {
-    uint64_t size =
-        node->creator.step != NULL ? node->creator.step->entry.size : node->identity.size;
+    uint64_t size = node->creator.step->entry.size;
     for (size_t i = 0; i < txfs_ref_count(&node->amendments); i++) {
         const struct txfs_entry *entry = &txfs_ref_at(&node->amendments, i)->step->entry;
         size = entry->payload == TXFS_PAYLOAD_EXTENTS ? entry->size : size;

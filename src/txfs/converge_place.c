@@ -330,19 +330,14 @@ static enum tx_status restore(struct txfs_model *model, struct txfs_goal *goal,
 }
 
 /* An object that no commit put there but some changed: is it the one? */
-static enum tx_status meet(struct txfs_model *model, struct txfs_goal *goal, bool there,
-                           const struct txio_stat *is, struct tx_error *err)
+static void meet(struct txfs_model *model, struct txfs_goal *goal, bool there,
+                 const struct txio_stat *is)
 {
-    enum txfs_verdict verdict = TXFS_OTHER;
-    if (there) {
-        TX_TRY(txfs_judge(model, model->fs->root_dir, goal->path, is, goal->node, &verdict, err));
-    }
-    if (verdict == TXFS_IS) {
+    if (there && txfs_is_object(model->fs, is, &goal->node->identity)) {
         stands(goal, is);
     } else {
         goal->left = true; /* settling keeps what was to be written, and reports */
     }
-    return TX_OK;
 }
 
 /* Did one of the commits find something there? Not always the last: it may have made and removed
@@ -366,7 +361,8 @@ enum tx_status txfs_converge_goal(struct txfs_model *model, struct txfs_goal *go
     int result;
     TX_TRY(txfs_root_stat(&model->work, goal->path, &is, &result, err));
     if (txfs_goal_last(goal) == NULL) {
-        return meet(model, goal, result == 0, &is, err);
+        meet(model, goal, result == 0, &is);
+        return TX_OK;
     }
     if (goal->node == NULL) {
         /* MUTANT_24: the removal is forgotten, and what was removed comes back. */

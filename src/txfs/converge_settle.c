@@ -33,26 +33,16 @@ static enum tx_status write_again(struct txfs_model *model, const struct txfs_cn
     if (fd < 0) {
         return tx_error_os(err, -fd, "open \"%.200s\"", node->home);
     }
-    enum tx_status status = txfs_content_write(model, node, fd, err);
+    struct txio_stat opened;
+    enum tx_status status = txio_stat_fd(io, fd, &opened, err);
+    if (status == TX_OK && opened.ino == node->home_ino) { /* not a stranger's, at this moment */
+        status = txfs_content_write(model, node, fd, err);
+    }
     if (status != TX_OK) {
         txfs_close_read(io, fd); /* the first error is the one to report */
         return status;
     }
     return txio_close(io, fd, err);
-}
-
-static enum tx_status write_extents(struct txfs_model *model, const struct txfs_cnode *node,
-                                    struct tx_error *err)
-{
-    for (size_t i = 0; i < txfs_ref_count(&node->amendments); i++) {
-        const struct txfs_ref *ref = txfs_ref_at(&node->amendments, i);
-        if (ref->step->entry.payload == TXFS_PAYLOAD_EXTENTS) {
-            txfs_model_turn(model, ref);
-            TX_TRY(txfs_extents_apply(&model->work, &ref->step->entry, model->fs->root_dir,
-                                      node->home, err));
-        }
-    }
-    return TX_OK;
 }
 
 /* Values that an attribute may have because of us: what was there, what commits set, and what an
@@ -159,6 +149,25 @@ static enum tx_status keep_amendments(struct txfs_model *model, const struct txf
     return TX_OK;
 }
 
+static enum tx_status write_extents(struct txfs_model *model, const struct txfs_goal *goal,
+                                    const struct txio_stat *is, struct tx_error *err)
+{
+    const struct txfs_cnode *node = goal->node;
+    for (size_t i = 0; i < txfs_ref_count(&node->amendments); i++) {
+        const struct txfs_ref *ref = txfs_ref_at(&node->amendments, i);
+        bool other = false;
+        if (ref->step->entry.payload == TXFS_PAYLOAD_EXTENTS) {
+            txfs_model_turn(model, ref);
+            TX_TRY(txfs_extents_apply(&model->work, &ref->step->entry, model->fs->root_dir,
+                                      node->home, is, &other, err));
+        }
+        if (other) {
+            return keep_amendments(model, goal, err);
+        }
+    }
+    return TX_OK;
+}
+
 enum settle_pass { SETTLE_CONTENTS, SETTLE_FILES, SETTLE_DIRECTORIES };
 
 static enum tx_status settle_goal(struct txfs_model *model, struct txfs_goal *goal,
@@ -182,7 +191,7 @@ static enum tx_status settle_goal(struct txfs_model *model, struct txfs_goal *go
         if (S_ISREG(is.mode) && is_cache_only_perhaps(node)) {
             TX_TRY(write_again(model, node, err));
         }
-        return write_extents(model, node, err);
+        return write_extents(model, goal, &is, err);
     }
     return S_ISDIR(is.mode) == (pass == SETTLE_DIRECTORIES) ? set_attributes(model, node, err)
                                                             : TX_OK;

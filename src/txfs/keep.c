@@ -83,9 +83,11 @@ enum tx_status txfs_keep_unless_base(struct txfs_work *work, const struct txfs_s
 }
 
 enum tx_status txfs_extents_apply(struct txfs_work *work, const struct txfs_entry *entry, int dir,
-                                  const char *name, struct tx_error *err)
+                                  const char *name, const struct txio_stat *is, bool *other,
+                                  struct tx_error *err)
 {
     struct txio *io = work->fs->io;
+    struct txio_stat opened;
     int fd;
     TX_AUTO(txfs_source) source = {.fs = work->fs, .fd = -1};
     TX_TRY(txfs_source_open(&source, work->fs, &work->id, entry, err));
@@ -93,7 +95,11 @@ enum tx_status txfs_extents_apply(struct txfs_work *work, const struct txfs_entr
         TX_TRY(txfs_source_check(&source, entry, err));
     }
     TX_TRY(txio_open(io, dir, name, TXIO_WRITE, 0, &fd, err));
-    enum tx_status status = txfs_extents_write(&source, fd, entry, err);
+    enum tx_status status = txio_stat_fd(io, fd, &opened, err);
+    *other = status == TX_OK && opened.ino != is->ino;
+    if (status == TX_OK && !*other) {
+        status = txfs_extents_write(&source, fd, entry, err);
+    }
     if (status != TX_OK) {
         txfs_close_read(io, fd); /* the first error is the one to report */
         return status;
@@ -101,23 +107,39 @@ enum tx_status txfs_extents_apply(struct txfs_work *work, const struct txfs_entr
     return txio_close(io, fd, err);
 }
 
+/* The bytes, at their offsets, in a file that is nobody's yet: t<i>. */
+static enum tx_status write_kept(struct txfs_work *work, const struct txfs_step *step,
+                                 const char *draft, struct tx_error *err)
+{
+    struct txio *io = work->fs->io;
+    struct txio_stat is;
+    bool other; /* nobody else is here */
+    int fd;
+    TX_TRY(txio_open(io, work->slots_dir, draft, TXIO_WRITE | TXIO_CREATE | TXIO_TRUNCATE, 0600,
+                     &fd, err));
+    TX_TRY(txio_close(io, fd, err));
+    TX_TRY(txio_stat_path(io, work->slots_dir, draft, &is, err));
+    return txfs_extents_apply(work, &step->entry, work->slots_dir, draft, &is, &other, err);
+}
+
 enum tx_status txfs_extents_keep(struct txfs_work *work, const struct txfs_step *step,
                                  struct tx_error *err)
 {
     struct txio *io = work->fs->io;
+    char draft[TXFS_SLOT_PATH_SIZE];
     char kept[TXFS_SLOT_PATH_SIZE];
-    int fd;
+    txfs_work_slot(work, 't', step->index, draft);
     kept_name(work, step, 0, kept);
-    enum tx_status status = txio_open(io, work->slots_dir, kept,
-                                      TXIO_WRITE | TXIO_CREATE | TXIO_EXCLUSIVE, 0600, &fd, err);
-    if (status == TX_OK) {
-        TX_TRY(txio_close(io, fd, err));
-        status = txfs_extents_apply(work, &step->entry, work->slots_dir, kept, err);
-    } else if (status == TX_EEXIST) {
-        status = TX_OK; /* kept by an earlier try */
+    TX_TRY(write_kept(work, step, draft, err));
+    /* Crash here: the bytes under a name that does not count; recovery writes them again. */
+    int result =
+        io->ops->rename(io, work->slots_dir, draft, work->slots_dir, kept, TXIO_NOREPLACE);
+    if (result == -EEXIST) { /* kept by an earlier try, all of it */
+        result = io->ops->unlink(io, work->slots_dir, draft);
     }
-    if (status == TX_OK) {
-        report(work, step, kept);
+    if (result < 0) {
+        return tx_error_os(err, -result, "keep bytes as %s", kept);
     }
-    return status;
+    report(work, step, kept);
+    return TX_OK;
 }

@@ -9,7 +9,7 @@
 
 bool txfs_sum_next(struct tx_reader *reader, struct txfs_sum *sum)
 {
-    if (reader->left == 0 || reader->failed) {
+    if (reader->left == 0) {
         return false;
     }
     sum->path = tx_read_text(reader);

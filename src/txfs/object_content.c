@@ -17,7 +17,7 @@ enum tx_status txfs_source_open(struct txfs_source *source, struct txfs *fs,
                                 const struct ktm_id *id, const struct txfs_entry *entry,
                                 struct tx_error *err)
 {
-    *source = (struct txfs_source){fs, NULL, entry->payload_size, -1, TX_BUF_INIT};
+    *source = (struct txfs_source){fs, NULL, -1, TX_BUF_INIT};
     if (entry->staged == 0) {
         static const uint8_t nothing[1] = {0};
         source->content = entry->content_size > 0 ? entry->content : nothing;
@@ -28,16 +28,16 @@ enum tx_status txfs_source_open(struct txfs_source *source, struct txfs *fs,
     return txio_open(fs->io, fs->store_dir, path, TXIO_READ, 0, &source->fd, err);
 }
 
-static enum tx_status source_hash(struct txfs_source *source, struct tx_hash128 *hash,
-                                  struct tx_error *err)
+static enum tx_status source_hash(struct txfs_source *source, uint64_t size,
+                                  struct tx_hash128 *hash, struct tx_error *err)
 {
     uint8_t *bytes;
-    if (source->size > SOURCE_MEMORY_MAX) {
-        return txfs_hash_fd(source->fs, source->fd, source->size, hash, err);
+    if (size > SOURCE_MEMORY_MAX) {
+        return txfs_hash_fd(source->fs, source->fd, size, hash, err);
     }
-    TX_TRY(tx_buf_extend(&source->checked, (size_t)source->size, &bytes, err));
-    TX_TRY(txio_read_full(source->fs->io, source->fd, bytes, (size_t)source->size, 0, err));
-    *hash = tx_hash128_of(bytes, (size_t)source->size);
+    TX_TRY(tx_buf_extend(&source->checked, (size_t)size, &bytes, err));
+    TX_TRY(txio_read_full(source->fs->io, source->fd, bytes, (size_t)size, 0, err));
+    *hash = tx_hash128_of(bytes, (size_t)size);
     source->content = bytes;
     return TX_OK;
 }
@@ -49,7 +49,7 @@ enum tx_status txfs_source_check(struct txfs_source *source, const struct txfs_e
     if (source->content != NULL || TX_MUTANT(109)) {
         return TX_OK; /* the log's record has a seal */
     }
-    TX_TRY(source_hash(source, &hash, err));
+    TX_TRY(source_hash(source, entry->payload_size, &hash, err));
     return memcmp(&hash, &entry->hash, sizeof(hash)) == 0
                ? TX_OK
                : tx_error_set(err, TX_ECORRUPT, "the staged payload of \"%.200s\" is damaged",
@@ -59,9 +59,6 @@ enum tx_status txfs_source_check(struct txfs_source *source, const struct txfs_e
 enum tx_status txfs_source_read(const struct txfs_source *source, void *data, size_t size,
                                 uint64_t position, struct tx_error *err)
 {
-    if (position > source->size || size > source->size - position) {
-        return tx_error_set(err, TX_ECORRUPT, "payload ends before its extents");
-    }
     if (source->content == NULL) {
         return txio_read_full(source->fs->io, source->fd, data, size, position, err);
     }

@@ -105,20 +105,26 @@ enum tx_status txfs_parents_find(struct txfs_parents *parents, const char *path,
     return TX_OK;
 }
 
-enum tx_status txfs_root_stat(struct txfs_work *work, const char *path, struct txio_stat *stat,
-                              int *result, struct tx_error *err)
+enum tx_status txfs_root_find(struct txfs_work *work, const char *path, int *dir, const char **name,
+                              struct txio_stat *stat, int *result, struct tx_error *err)
 {
     struct txio *io = work->fs->io;
-    int dir;
-    const char *name;
-    TX_TRY(txfs_parents_find(&work->parents, path, &dir, &name, result, err));
+    TX_TRY(txfs_parents_find(&work->parents, path, dir, name, result, err));
     if (*result == 0) {
-        *result = io->ops->stat(io, dir, name, stat);
+        *result = io->ops->stat(io, *dir, *name, stat);
     }
     if (*result < 0 && !txfs_is_no_path(*result)) {
         return tx_error_os(err, -*result, "stat \"%.200s\"", path);
     }
     return TX_OK;
+}
+
+enum tx_status txfs_root_stat(struct txfs_work *work, const char *path, struct txio_stat *stat,
+                              int *result, struct tx_error *err)
+{
+    int dir;
+    const char *name;
+    return txfs_root_find(work, path, &dir, &name, stat, result, err);
 }
 
 enum tx_status txfs_slot_stat(struct txfs_work *work, const char *slot, struct txio_stat *stat,

@@ -11,12 +11,7 @@ static enum tx_status find_object(struct txfs_publish *publish, const struct txf
 {
     const struct txfs_entry *entry = &step->entry;
     int result;
-    TX_TRY(txfs_root_stat(&publish->work, entry->path, is, &result, err));
-    *found = false;
-    if (result < 0) {
-        return TX_OK;
-    }
-    TX_TRY(txfs_parents_find(&publish->work.parents, entry->path, dir, name, &result, err));
+    TX_TRY(txfs_root_find(&publish->work, entry->path, dir, name, is, &result, err));
     if (txfs_entry_amends(entry)) {
         *found = result == 0 && txfs_is_object(publish->work.fs, is, &entry->source);
     } else {
@@ -47,7 +42,11 @@ static enum tx_status amend_one(struct txfs_publish *publish, struct txfs_step *
     }
     txfs_touched_add(work->fs, entry->path);
     if (entry->payload == TXFS_PAYLOAD_EXTENTS) {
-        TX_TRY(txfs_extents_apply(work, entry, dir, name, err));
+        bool other;
+        TX_TRY(txfs_extents_apply(work, entry, dir, name, &is, &other, err));
+        if (other) {
+            return txfs_extents_keep(work, step, err);
+        }
         TX_TRY(txio_stat_path(work->fs->io, dir, name, &is, err)); /* writing moved its times */
     }
     struct txfs_attrs attrs = txfs_attrs_of(entry);

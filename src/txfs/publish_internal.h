@@ -12,6 +12,7 @@
  *                       <i>r<n>       the same, made by recovery when <i> is taken
  *                       s<i>          old bytes and attributes of what entry i changed in place
  *                       f<i>          our object, or our bytes, that could not be placed
+ *                       t<i>          such bytes while they are being written
  *                       sums          hashes of all the others, once the commit is steady
  */
 #ifndef TXFS_PUBLISH_INTERNAL_H
@@ -105,9 +106,8 @@ bool txfs_attrs_match(const struct txio_stat *is, const struct txfs_attrs *attrs
 struct txfs_source {
     struct txfs *fs;
     const uint8_t *content; /* NULL: in the file */
-    uint64_t size;
-    int fd; /* -1: none */
-    struct tx_buf checked; /* the payload of a file, when it was read to be checked */
+    int fd;                 /* -1: none */
+    struct tx_buf checked;  /* the payload of a file, when it was read to be checked */
 };
 /* Open the payload of an entry of transaction `id`, its extents included. */
 enum tx_status txfs_source_open(struct txfs_source *source, struct txfs *fs,
@@ -269,13 +269,18 @@ enum tx_status txfs_keep_unless_base(struct txfs_work *work, const struct txfs_s
 /* stat below the root. *result: 0, or -errno when there is no such object. */
 enum tx_status txfs_root_stat(struct txfs_work *work, const char *path, struct txio_stat *stat,
                               int *result, struct tx_error *err) TX_CHECKED;
+/* The same, and directory and last component by which it is reached. */
+enum tx_status txfs_root_find(struct txfs_work *work, const char *path, int *dir, const char **name,
+                              struct txio_stat *stat, int *result, struct tx_error *err) TX_CHECKED;
 /* stat of a slot, the same way. */
 enum tx_status txfs_slot_stat(struct txfs_work *work, const char *slot, struct txio_stat *stat,
                               int *result, struct tx_error *err) TX_CHECKED;
 
-/* Write the entry's extents into the file at dir/name. */
+/* Write the entry's extents into the file at dir/name, which is `is`. *other: by now another file
+ * has the name, and nothing was written. */
 enum tx_status txfs_extents_apply(struct txfs_work *work, const struct txfs_entry *entry, int dir,
-                                  const char *name, struct tx_error *err) TX_CHECKED;
+                                  const char *name, const struct txio_stat *is, bool *other,
+                                  struct tx_error *err) TX_CHECKED;
 /* Extents whose file a stranger replaced: keep their bytes, in place, in f<i>; report. */
 enum tx_status txfs_extents_keep(struct txfs_work *work, const struct txfs_step *step,
                                  struct tx_error *err) TX_CHECKED;
@@ -331,7 +336,6 @@ enum tx_status txfs_changes_write(struct txfs *fs, const struct ktm_commit_info 
 /* Errors: TX_ENOTFOUND, TX_ECORRUPT. */
 enum tx_status txfs_changes_read(struct txfs *fs, tx_lsn lsn, struct txfs_changes *changes,
                                  struct tx_error *err) TX_CHECKED;
-struct txfs_step *txfs_steps_find(const struct txfs_steps *steps, uint32_t index);
 
 /* --- `others` (undo_others.c) --- */
 

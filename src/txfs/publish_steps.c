@@ -141,11 +141,10 @@ static enum tx_status widen_directory(struct txfs_publish *publish, const struct
     const char *name;
     int dir;
     int result;
-    TX_TRY(txfs_root_stat(work, entry->path, &is, &result, err));
+    TX_TRY(txfs_root_find(work, entry->path, &dir, &name, &is, &result, err));
     if (result < 0 || !txfs_is_object(work->fs, &is, &entry->source)) {
         return TX_OK; /* a stranger's; amending it says so */
     }
-    TX_TRY(txfs_parents_find(&work->parents, entry->path, &dir, &name, &result, err));
     struct txfs_attrs attrs = {.mask = TXFS_SETS_MODE, .mode = (is.mode & 07777) | more};
     /* Crash here: the directory has a mode between the old and the new one; recovery sets the new.
      */

@@ -33,9 +33,6 @@ enum tx_status txfs_publisher_open(struct txfs *fs, struct tx_error *err)
 void txfs_publisher_close(struct txfs *fs)
 {
     struct txfs_publisher *publisher = fs->publisher;
-    if (publisher == NULL) {
-        return;
-    }
     txfs_touched_clear(fs);
     txfs_close_read(fs->io, publisher->others.fd); /* steady syncs it by its name */
     txfs_close_read(fs->io, publisher->undo_dir);

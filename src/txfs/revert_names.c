@@ -56,8 +56,11 @@ static enum tx_status want_slots(struct name_walk *walk, struct tx_error *err)
             continue;
         }
         txfs_slot_path(job->changes.info.lsn, 0, step->index, slot);
-        if (job->fs->io->ops->stat(job->fs->io, job->undo_dir, slot, &is) == 0 &&
-            S_ISREG(is.mode) && is.nlink > 1) {
+        int result = job->fs->io->ops->stat(job->fs->io, job->undo_dir, slot, &is);
+        if (result < 0 && !txfs_is_no_path(result)) { /* it is none when the object was moved */
+            return tx_error_os(err, -result, "stat undo/%s", slot);
+        }
+        if (result == 0 && S_ISREG(is.mode) && is.nlink > 1) {
             uint64_t key = is.ino;
             TX_TRY(tx_map_set(&walk->wanted, &key, sizeof(key), &wanted, err));
         }
@@ -81,11 +84,22 @@ static enum tx_status see_file(struct name_walk *walk, const char *path, uint64_
     struct txfs_revert_job *job = walk->job;
     struct txio_stat is;
     struct txio_stat seen;
+    if (tx_map_get(&walk->wanted, &ino, sizeof(ino)) == NULL || is_step(job, path)) {
+        return TX_OK;
+    }
     int result = job->fs->io->ops->stat(job->fs->io, job->fs->root_dir, path, &is);
-    bool wanted = result == 0 && is.ino == ino && is.dev == job->fs->root_dev &&
-                  tx_map_get(&walk->wanted, &ino, sizeof(ino)) != NULL && !is_step(job, path);
+    if (result < 0) {
+        return txfs_is_no_path(result) ? TX_OK
+                                       : tx_error_os(walk->err, -result, "stat \"%.200s\"", path);
+    }
     /* In the transaction's view too: else it is newer than the snapshot. */
-    if (!wanted || txfs_stat(job->txn, path, &seen, NULL) != TX_OK || seen.ino != ino) {
+    enum tx_status status = txfs_stat(job->txn, path, &seen, walk->err);
+    if (status == TX_ENOTFOUND || status == TX_ENOTDIR) {
+        return TX_OK;
+    }
+    TX_TRY(status);
+    bool same = is.ino == ino && is.dev == job->fs->root_dev && seen.ino == ino;
+    if (!same) {
         return TX_OK;
     }
     return txfs_revert_note_name(job, &is, path, walk->err);
@@ -116,7 +130,9 @@ static enum tx_status list_one(struct name_walk *walk, const char *path, struct 
         fd = io->ops->open(io, walk->job->fs->root_dir, path, TXIO_DIRECTORY, 0);
     }
     if (fd < 0) { /* gone, no directory, or not ours to read: then its names are not found */
-        return TX_OK;
+        return fd == -EACCES || txfs_is_no_path(fd)
+                   ? TX_OK
+                   : tx_error_os(err, -fd, "open directory \"%.200s\"", path);
     }
     walk->above = path;
     int result = io->ops->list(io, fd, see_name, walk);

@@ -158,12 +158,11 @@ enum tx_status txfs_saved_write(struct txfs_work *work, const struct txfs_step *
     int dir;
     const char *name;
     int result;
-    TX_TRY(txfs_root_stat(work, path, &stat, &result, err));
+    TX_TRY(txfs_root_find(work, path, &dir, &name, &stat, &result, err));
     *missing = result < 0;
     if (*missing) {
         return TX_OK;
     }
-    TX_TRY(txfs_parents_find(&work->parents, path, &dir, &name, &result, err));
     TX_AUTO(saved_draft)
     draft = {
         .fs = work->fs,

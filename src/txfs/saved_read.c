@@ -110,8 +110,7 @@ static enum tx_status read_record(struct txfs *fs, int fd, const char *slot,
     uint64_t sum;
     take_fields(&disk, saved);
     TX_TRY(read_sealed(fs, fd, head, (size_t)kept, saved, &sum, err));
-    if (sum != disk.seal || saved->head.size != kept ||
-        !ranges_are_good(saved, sizeof(head) + kept)) {
+    if (sum != disk.seal || !ranges_are_good(saved, sizeof(head) + kept)) {
         return bad(slot, "seal does not match", err);
     }
     struct tx_reader xattrs = tx_reader_on(txfs_saved_xattrs(saved), saved->xattrs_size);

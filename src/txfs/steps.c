@@ -33,8 +33,7 @@ bool txfs_entry_amends(const struct txfs_entry *entry)
     case TXFS_CHANGE_EXTENTS:
         return true;
     case TXFS_CHANGE_MOVED:
-        return entry->mask != 0 || entry->extent_count > 0 ||
-               entry->payload == TXFS_PAYLOAD_EXTENTS || entry->payload == TXFS_PAYLOAD_HASH;
+        return entry->mask != 0 || entry->payload != TXFS_PAYLOAD_NONE; /* extents, or their hash */
     default:
         return false;
     }
@@ -119,14 +118,4 @@ void txfs_steps_release(struct txfs_steps *steps)
 {
     tx_free(steps->items);
     *steps = (struct txfs_steps){NULL, 0};
-}
-
-struct txfs_step *txfs_steps_find(const struct txfs_steps *steps, uint32_t index)
-{
-    for (size_t i = 0; i < steps->count; i++) {
-        if (steps->items[i].index == index) {
-            return &steps->items[i];
-        }
-    }
-    return NULL;
 }

@@ -151,7 +151,7 @@ static enum tx_status compare(tx_lsn lsn, struct tx_reader *then, struct tx_read
             fn(arg, (const char *)file.data, 0, "is missing");
         } else if (order > 0) {
             fn(arg, (const char *)file.data, 0, "is not in the list of what is kept");
-        } else if (order == 0 && !is_same(&was, &is)) {
+        } else if (!is_same(&was, &is)) {
             fn(arg, (const char *)file.data, 0, "differs from its sums");
         }
         have_was = order <= 0 ? txfs_sum_next(then, &was) : have_was;

@@ -58,15 +58,6 @@ static enum tx_status txfs_publish(struct txfs_publish *publish, struct tx_error
     return txfs_publish_directories(publish, err); /* their attributes, when all names stand */
 }
 
-static enum tx_status open_slots(struct txfs_publish *publish, const char *name,
-                                 struct tx_error *err)
-{
-    int undo_dir;
-    TX_TRY(txfs_undo_dir(publish->work.fs, &undo_dir, err));
-    return txio_open(publish->work.fs->io, undo_dir, name, TXIO_DIRECTORY, 0,
-                     &publish->work.slots_dir, err);
-}
-
 #define PUBLISH_INIT(store, redone)                                                                \
     {.work = {.fs = (store),                                                                       \
               .id = (redone)->id,                                                                  \
@@ -75,19 +66,20 @@ static enum tx_status open_slots(struct txfs_publish *publish, const char *name,
               .parents = {.fs = (store)}},                                                         \
      .commit = (redone)}
 
-static enum tx_status publish_open(struct txfs_publish *publish, const char *name,
+static enum tx_status publish_open(struct txfs_publish *publish, int undo_dir, const char *name,
                                    struct tx_error *err)
 {
     tx_map_init(&publish->moved, NULL);
     TX_TRY(txfs_steps_load(publish->commit->entries, &publish->steps, err));
-    return open_slots(publish, name, err);
+    return txio_open(publish->work.fs->io, undo_dir, name, TXIO_DIRECTORY, 0,
+                     &publish->work.slots_dir, err);
 }
 
 static enum tx_status redo_fresh(struct txfs *fs, const struct ktm_commit_info *commit,
-                                 const char *name, struct tx_error *err)
+                                 int undo_dir, const char *name, struct tx_error *err)
 {
     TX_AUTO(txfs_publish) publish = PUBLISH_INIT(fs, commit);
-    TX_TRY(publish_open(&publish, name, err));
+    TX_TRY(publish_open(&publish, undo_dir, name, err));
     TX_TRY(txfs_publish_index_moves(&publish, err));
     return txfs_publish(&publish, err);
 }
@@ -95,11 +87,11 @@ static enum tx_status redo_fresh(struct txfs *fs, const struct ktm_commit_info *
 /* Whoever began it died before he said so in `changes`, hence before he touched the tree: readers
  * of older snapshots still need what is about to be changed in place. */
 static enum tx_status save_all(struct txfs *fs, const struct ktm_commit_info *commit,
-                               const char *name, struct tx_error *err)
+                               int undo_dir, const char *name, struct tx_error *err)
 {
     TX_AUTO(txfs_publish) publish = PUBLISH_INIT(fs, commit);
     struct txio_stat stat;
-    TX_TRY(publish_open(&publish, name, err));
+    TX_TRY(publish_open(&publish, undo_dir, name, err));
     int result = fs->io->ops->stat(fs->io, publish.work.slots_dir, "changes", &stat);
     if (result != -ENOENT) {
         return result < 0 ? tx_error_os(err, -result, "look for undo/%s/changes", name) : TX_OK;
@@ -121,7 +113,7 @@ static enum tx_status redo_again(struct txfs *fs, const struct ktm_commit_info *
 }
 
 static enum tx_status redo(struct txfs *fs, const struct ktm_commit_info *commit,
-                           enum ktm_redo_mode mode, struct tx_error *err)
+                           struct tx_error *err)
 {
     char name[TXFS_COMMIT_NAME_SIZE];
     int dir;
@@ -135,12 +127,10 @@ static enum tx_status redo(struct txfs *fs, const struct ktm_commit_info *commit
     if (result < 0 && result != -EEXIST) {
         return tx_error_os(err, -result, "make undo/%s", name);
     }
-    if (result == 0 && mode == KTM_REDO_LIVE) {
-        return redo_fresh(fs, commit, name, err);
+    if (result == 0) {
+        return redo_fresh(fs, commit, dir, name, err);
     }
-    if (mode == KTM_REDO_LIVE) {
-        TX_TRY(save_all(fs, commit, name, err));
-    }
+    TX_TRY(save_all(fs, commit, dir, name, err));
     if (!TX_MUTANT(78)) {
         txfs_touched_all(fs); /* what whoever began it touched is not known here */
     }
@@ -151,7 +141,8 @@ enum tx_status txfs_redo(void *rm, const struct ktm_commit_info *commit, enum kt
                          uint8_t token[KTM_TOKEN_SIZE], struct tx_error *err)
 {
     struct txfs *fs = rm;
-    enum tx_status status = redo(fs, commit, mode, err);
+    (void)mode; /* always KTM_REDO_LIVE: files have txfs_recover */
+    enum tx_status status = redo(fs, commit, err);
     if (status != TX_OK) {
         txfs_touched_all(fs); /* how far it came is not known */
         tx_error_prefix(err, "publish commit %llu", (unsigned long long)commit->lsn);

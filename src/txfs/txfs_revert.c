@@ -178,22 +178,21 @@ static enum tx_status undo_all(struct txfs_revert_job *job, struct tx_error *err
     return TX_OK;
 }
 
-static bool is_other(struct txfs *fs, tx_lsn lsn)
+/* A commit without files: there is nothing to revert. TX_ENOTFOUND: nor is it one of these. */
+static enum tx_status find_other(struct txfs *fs, tx_lsn lsn, struct tx_error *err)
 {
     TX_AUTO(tx_buf) data = TX_BUF_INIT;
     uint64_t at = 0;
     uint64_t end;
     uint64_t size;
-    tx_lsn found = 0;
-    if (txfs_others_load(fs, &data, &end, NULL) != TX_OK) {
-        return false;
-    }
-    for (; at < end && found != lsn; at += size) {
-        if (!txfs_others_next(&data, at, &found, &size)) {
-            return false;
+    tx_lsn found;
+    TX_TRY(txfs_others_load(fs, &data, &end, err));
+    for (; txfs_others_next(&data, at, &found, &size); at += size) {
+        if (found == lsn) {
+            return TX_OK;
         }
     }
-    return found == lsn;
+    return tx_error_set(err, TX_ENOTFOUND, "commit %llu is not kept", (unsigned long long)lsn);
 }
 
 static enum tx_status load(struct txfs_revert_job *job, tx_lsn lsn, struct tx_error *err)
@@ -204,11 +203,8 @@ static enum tx_status load(struct txfs_revert_job *job, tx_lsn lsn, struct tx_er
     enum tx_status status = lsn < mark.history_lsn
                                 ? TX_ENOTFOUND
                                 : txfs_changes_read(job->fs, lsn, &job->changes, err);
-    if (status == TX_ENOTFOUND && is_other(job->fs, lsn)) {
-        return TX_OK; /* it has no files */
-    }
     if (status == TX_ENOTFOUND) {
-        return tx_error_set(err, TX_ENOTFOUND, "commit %llu is not kept", (unsigned long long)lsn);
+        return find_other(job->fs, lsn, err);
     }
     TX_TRY(status);
     for (size_t i = 0; i < job->changes.steps.count; i++) {

@@ -215,7 +215,7 @@ enum tx_status txfs_trim(void *rm, tx_lsn lsn, tx_lsn oldest, struct tx_error *e
     }
     const tx_lsn *lsns = (const tx_lsn *)(const void *)list.data;
     size_t count = list.size / sizeof(*lsns);
-    TX_TRY(txfs_undo_dir(job.fs, &job.undo_dir, err));
+    TX_TRY(txfs_undo_dir(job.fs, &job.undo_dir, err)); /* unreachable: the list has opened it */
     TX_TRY(bound_history(job.fs, lsns, count, &job.mark, err));
     return trim(&job, lsns, count, err);
 }

@@ -94,6 +94,10 @@ void pub_change_all(struct publish_fixture *f, struct ktm_txn *txn);
 void pub_change_again(struct publish_fixture *f, struct ktm_txn *txn);
 void pub_move_all(struct publish_fixture *f, struct ktm_txn *txn);
 
+/* Directories below "d", `levels` deep, with names of 250 bytes; `path` is the last one's. */
+#define PUB_DEEP_MAX 8192
+void pub_make_deep(struct publish_fixture *f, unsigned levels, char path[PUB_DEEP_MAX]);
+
 /* Let the process end itself before its k-th changing operation (1 is the first). */
 void pub_kill_at(struct publish_fixture *f, uint64_t k);
 #define PUB_KILLED 77

@@ -3,6 +3,7 @@
 #include <sys/xattr.h>
 
 #include "publish_fixture.h"
+#include "txfs/overlay.h"
 
 static void at_time(struct publish_fixture *f, const char *path)
 {
@@ -22,6 +23,14 @@ static void file_with(struct publish_fixture *f, const char *path, size_t size, 
     cr_assert_eq(write(fd, bytes, size), (ssize_t)size);
     (void)close(fd);
     at_time(f, path);
+}
+
+/* File systems without are fine too. */
+static void xattr(struct publish_fixture *f, const char *path, const char *name)
+{
+    char full[512];
+    (void)snprintf(full, sizeof(full), "%s/%s", f->temp.path, path);
+    (void)setxattr(full, name, "1", 1, 0);
 }
 
 void pub_make_tree(struct publish_fixture *f)
@@ -47,9 +56,12 @@ void pub_make_tree(struct publish_fixture *f)
     cr_assert_eq(symlinkat("a", f->root, "link"), 0);
     at_time(f, "link");
     at_time(f, "timed");
-    char path[512];
-    (void)snprintf(path, sizeof(path), "%s/a", f->temp.path);
-    (void)setxattr(path, "user.old", "1", 1, 0); /* file systems without are fine too */
+    xattr(f, "a", "user.old");
+    xattr(f, "wide", "user.kept");
+    xattr(f, "wide", "user.old");
+    cr_assert_eq(mkfifoat(f->root, "pipe", 0620), 0);
+    at_time(f, "pipe");
+    cr_assert_eq(mkdirat(f->root, "narrow", 0500), 0);
 }
 
 static void own(struct publish_fixture *f, struct ktm_txn *txn, const char *path, uint32_t mode)
@@ -91,6 +103,16 @@ void pub_change_all(struct publish_fixture *f, struct ktm_txn *txn)
     must(txfs_set_xattr(txn, "new", "user.colour", "red", 3, &f->err));
     pub_put(f, txn, "timed/child", "moves the time of its directory");
     pub_time(f, txn, "timed");
+    /* It may not be there: not every file system has them. */
+    TX_IGNORE(txfs_remove_xattr(txn, "wide", "user.old", NULL));
+    must(txfs_set_xattr(txn, "wide", "user.new", "2", 1, &f->err));
+    pub_time(f, txn, "wide");
+    must(txfs_unlink(txn, "pipe", &f->err));
+    must(txfs_add_node(txn, "n/fifo", S_IFIFO | 0604, 0, &f->err));
+    pub_time(f, txn, "n/fifo");
+    pub_put(f, txn, "grows", "g");
+    own(f, txn, "narrow", 0750);
+    pub_put(f, txn, "narrow/inside", "what needs the wider mode");
 }
 
 /* On top of the former: replaces, amends and removes what it made. */
@@ -107,6 +129,15 @@ void pub_change_again(struct publish_fixture *f, struct ktm_txn *txn)
     pub_time(f, txn, "wide");
     must(txfs_link(txn, "b", "b2", &f->err));
     must(txfs_set_xattr(txn, "b", "user.size", "eight thousand", 14, &f->err));
+    static char much[6001];
+    memset(much, 'm', sizeof(much) - 1);
+    pub_write(f, txn, "grows", 70000, much); /* staged, and more than is compared at a time */
+    must(txfs_set_xattr(txn, "wide", "user.kept", "9", 1, &f->err));
+    pub_time(f, txn, "wide");
+    own(f, txn, "n/fifo", 0640);
+    must(txfs_unlink(txn, "n/symlink", &f->err));
+    must(txfs_add_node(txn, "n/symlink", S_IFIFO | 0600, 0, &f->err));
+    pub_time(f, txn, "n/symlink");
 }
 
 void pub_move_all(struct publish_fixture *f, struct ktm_txn *txn)
@@ -122,4 +153,23 @@ void pub_move_all(struct publish_fixture *f, struct ktm_txn *txn)
     pub_write(f, txn, "e", 2, "moved and written");
     must(txfs_rename(txn, "gone", "dd/sub/gone", TXIO_NOREPLACE, &f->err));
     must(txfs_unlink(txn, "dd/sub/gone/deep/y", &f->err));
+}
+
+void pub_make_deep(struct publish_fixture *f, unsigned levels, char path[PUB_DEEP_MAX])
+{
+    char name[251];
+    memset(name, 'n', 250);
+    name[250] = '\0';
+    int dir = dup(f->root);
+    (void)snprintf(path, PUB_DEEP_MAX, "d");
+    make_dir(dir, "d");
+    for (unsigned i = 0; i < levels; i++) {
+        int below = openat(dir, i == 0 ? "d" : name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        (void)close(dir);
+        dir = below;
+        make_dir(dir, name);
+        size_t size = strlen(path);
+        (void)snprintf(path + size, PUB_DEEP_MAX - size, "/%s", name);
+    }
+    (void)close(dir);
 }

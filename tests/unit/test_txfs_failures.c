@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* Publishing, recovery and trimming when a call or an allocation fails: the next try ends as if
+ * nothing had happened. */
+#include <errno.h>
+
+#include "publish_failures.h"
+#include "txfs/unsteady.h"
+
+#define FIRST_LSN 0x100000u
+#define SECOND_LSN 0x200000u
+
+typedef void change_fn(struct publish_fixture *f, struct ktm_txn *txn);
+
+/* What is carried out: `first`, which may be missing, and `second`. */
+static struct {
+    change_fn *first;
+    change_fn *second;
+    uint64_t done; /* calls that publishing the second comes to before recovery has to finish it */
+    struct ktm_txn *txns[2];
+    struct ktm_commit_info infos[2];
+} script;
+
+static enum tx_status redo(struct publish_fixture *f, unsigned number)
+{
+    uint8_t token[KTM_TOKEN_SIZE];
+    return txfs_redo(f->fs, &script.infos[number], KTM_REDO_LIVE, token, &f->err);
+}
+
+static void decide(struct publish_fixture *f, unsigned number, change_fn *change, tx_lsn lsn)
+{
+    script.txns[number] = pub_begin(f);
+    change(f, script.txns[number]);
+    script.infos[number] = pub_commit_of(script.txns[number], lsn);
+}
+
+static void prepare(struct publish_fixture *f)
+{
+    pub_make_tree(f);
+    script.txns[0] = NULL;
+    if (script.first != NULL) {
+        decide(f, 0, script.first, FIRST_LSN);
+        must(redo(f, 0));
+    }
+    decide(f, 1, script.second, SECOND_LSN);
+}
+
+static enum tx_status publish(struct publish_fixture *f) { return redo(f, 1); }
+
+static void finish(struct publish_fixture *f)
+{
+    (void)f;
+    ktm_rollback(script.txns[1]);
+    if (script.txns[0] != NULL) {
+        ktm_rollback(script.txns[0]);
+    }
+}
+
+static void publish_failing(change_fn *first, change_fn *second)
+{
+    const struct pub_scene scene = {.prepare = prepare,
+                                    .act = publish,
+                                    .finish = finish,
+                                    .as_first = first == NULL};
+    script.first = first;
+    script.second = second;
+    cr_assert_gt(pub_fail_each(&scene, PUB_CALLS, EIO), 60);
+    cr_assert_gt(pub_fail_each(&scene, PUB_ALLOCATIONS, 0), 20);
+}
+
+Test(txfs_failures, publishing_everything_but_moves, .timeout = 300)
+{
+    publish_failing(NULL, pub_change_all);
+}
+
+Test(txfs_failures, publishing_over_an_unsteady_commit, .timeout = 300)
+{
+    publish_failing(pub_change_all, pub_change_again);
+}
+
+Test(txfs_failures, publishing_moves, .timeout = 300)
+{
+    publish_failing(NULL, pub_move_all);
+}
+
+/* --- Recovery --- */
+
+static void prepare_recovery(struct publish_fixture *f)
+{
+    prepare(f);
+    pub_fail_begin(f, PUB_CALLS, script.done, EIO);
+    TX_IGNORE(redo(f, 1)); /* as far as it comes */
+    (void)pub_fail_end(f);
+}
+
+static enum tx_status recover(struct publish_fixture *f)
+{
+    struct txfs_unsteady commits[2] = {{.entries = TX_BUF_INIT}, {.entries = TX_BUF_INIT}};
+    unsigned from = script.txns[0] == NULL;
+    enum tx_status status = TX_OK;
+    for (unsigned i = from; i < 2 && status == TX_OK; i++) {
+        status = txfs_unsteady_load(&script.infos[i], &commits[i], &f->err);
+    }
+    if (status == TX_OK) {
+        status = txfs_converge(f->fs, &commits[from], 2 - from, &f->err);
+    }
+    txfs_unsteady_release(&commits[0]);
+    txfs_unsteady_release(&commits[1]);
+    return status;
+}
+
+static void recovery_failing(change_fn *first, change_fn *second, uint64_t done)
+{
+    static const struct pub_scene scene = {
+        .prepare = prepare_recovery, .act = recover, .finish = finish, .as_first = true};
+    script.first = first;
+    script.second = second;
+    script.done = done;
+    cr_assert_gt(pub_fail_each(&scene, PUB_CALLS, EIO), 50);
+    cr_assert_gt(pub_fail_each(&scene, PUB_ALLOCATIONS, 0), 20);
+}
+
+Test(txfs_failures, recovery_of_what_was_not_begun, .timeout = 300)
+{
+    recovery_failing(NULL, pub_change_all, 1);
+    recovery_failing(NULL, pub_move_all, 1);
+}
+
+Test(txfs_failures, recovery_of_what_was_half_done, .timeout = 300)
+{
+    recovery_failing(pub_change_all, pub_change_again, 110);
+    recovery_failing(NULL, pub_move_all, 50);
+}
+
+Test(txfs_failures, recovery_of_what_was_done, .timeout = 300)
+{
+    recovery_failing(pub_change_all, pub_change_again, UINT64_MAX);
+    recovery_failing(NULL, pub_move_all, UINT64_MAX);
+}
+
+/* --- The steady point, and trimming --- */
+
+static enum tx_status steady(struct publish_fixture *f)
+{
+    static const uint8_t token[KTM_TOKEN_SIZE];
+    tx_lsn end = script.infos[1].next_lsn;
+    f->fs->history_count_max = 1;
+    TX_TRY(txfs_steady(f->fs, end, token, &f->err));
+    return txfs_trim(f->fs, end, end, &f->err);
+}
+
+static void finish_steady(struct publish_fixture *f)
+{
+    uint64_t faults;
+    must(txfs_check(f->fs, NULL, NULL, &faults, &f->err));
+    cr_assert_eq(faults, 0);
+    cr_assert_not(pub_in_store(f, "undo/0000000000100000"));
+    cr_assert(pub_in_store(f, "undo/0000000000200000/sums"));
+    finish(f);
+}
+
+static void prepare_published(struct publish_fixture *f)
+{
+    prepare(f);
+    must(redo(f, 1));
+}
+
+Test(txfs_failures, steady_point_and_trimming, .timeout = 300)
+{
+    static const struct pub_scene scene = {
+        .prepare = prepare_published, .act = steady, .finish = finish_steady};
+    script.first = pub_change_all;
+    script.second = pub_change_again;
+    cr_assert_gt(pub_fail_each(&scene, PUB_CALLS, EIO), 50);
+    cr_assert_gt(pub_fail_each(&scene, PUB_ALLOCATIONS, 0), 20);
+}

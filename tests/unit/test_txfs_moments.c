@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* A stranger replaces or removes a file at any moment of publishing it or of its recovery. What he
+ * made is at its path, or it is kept: it is never lost, and nothing is ever written into it. */
+#include <errno.h>
+
+#include "publish_failures.h"
+#include "txfs/unsteady.h"
+
+#define LSN 0x100000u
+
+typedef void change_fn(struct publish_fixture *f, struct ktm_txn *txn);
+
+static void put_x(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    pub_put(f, txn, "x", "ours");
+}
+static void write_x(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    pub_write(f, txn, "x", 2, "AB");
+}
+static void chmod_x(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    struct txio_attr attr = {.mask = TXIO_ATTR_MODE, .mode = 0600};
+    must(txfs_set_attr(txn, "x", &attr, &f->err));
+}
+static void unlink_x(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    must(txfs_unlink(txn, "x", &f->err));
+}
+static void move_x(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    must(txfs_rename(txn, "x", "moved", TXIO_NOREPLACE, &f->err));
+}
+static void link_x(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    must(txfs_link(txn, "x", "linked", &f->err));
+}
+static void make_x_a_directory(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    must(txfs_unlink(txn, "x", &f->err));
+    must(txfs_mkdir(txn, "x", 0700, &f->err));
+}
+
+static struct {
+    uint64_t left; /* calls about x until he acts */
+    bool removes;
+    bool acted;
+} stranger;
+
+static void act_at(struct layer *layer, struct layer_call *call)
+{
+    struct publish_fixture *f = (struct publish_fixture *)((char *)layer -
+                                                           offsetof(struct publish_fixture, layer));
+    bool about_x = strcmp(call->where, "/x") == 0 ||
+                   (call->where2 != NULL && strcmp(call->where2, "/x") == 0);
+    if (!about_x || stranger.left == 0 || --stranger.left > 0) {
+        return;
+    }
+    stranger.acted = true;
+    must(txio_remove_tree(txio_posix(), f->root, "x", NULL));
+    if (!stranger.removes) {
+        pub_foreign(f, "x", "theirs");
+    }
+}
+
+static bool is_theirs(struct publish_fixture *f, const char *path)
+{
+    return S_ISREG(pub_stat(f, path).st_mode) && strcmp(pub_text(f, path), "theirs") == 0;
+}
+
+static bool is_somewhere(struct publish_fixture *f)
+{
+    bool found = is_theirs(f, "x") || is_theirs(f, "moved");
+    for (unsigned i = 0; i < f->foreign_count && i < PUB_FOREIGN_MAX; i++) {
+        char path[160];
+        (void)snprintf(path, sizeof(path), ".txkit/%.127s", f->foreign_kept[i]);
+        found |= f->foreign_kept[i][0] != '\0' && is_theirs(f, path);
+    }
+    return found;
+}
+
+static enum tx_status redo(struct publish_fixture *f, const struct ktm_commit_info *info)
+{
+    uint8_t token[KTM_TOKEN_SIZE];
+    return txfs_redo(f->fs, info, KTM_REDO_LIVE, token, &f->err);
+}
+
+/* False when there are fewer moments than that. */
+static bool play(change_fn *change, uint64_t nth, bool published, bool removes)
+{
+    PUBLISH_FIXTURE(f, 8);
+    pub_foreign(f, "x", "0123456789");
+    struct ktm_txn *txn = pub_begin(f);
+    change(f, txn);
+    struct ktm_commit_info info = pub_commit_of(txn, LSN);
+    if (published) {
+        must(redo(f, &info));
+    }
+    stranger.left = nth;
+    stranger.removes = removes;
+    stranger.acted = false;
+    f->layer.before = act_at;
+    enum tx_status status = redo(f, &info); /* published: then it recovers */
+    f->layer.before = NULL;
+    if (status != TX_OK) { /* what he did came in the middle: the next try knows */
+        must(redo(f, &info));
+    }
+    cr_assert(!stranger.acted || removes || is_somewhere(f), "moment %llu of %s",
+              (unsigned long long)nth, published ? "recovery" : "publishing");
+    ktm_rollback(txn);
+    return stranger.acted;
+}
+
+static void play_all(bool published, bool removes)
+{
+    static change_fn *const all[] = {put_x, write_x, chmod_x,           unlink_x,
+                                     move_x, link_x, make_x_a_directory};
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+        uint64_t nth = 1;
+        while (play(all[i], nth, published, removes)) {
+            nth++;
+        }
+        cr_assert(nth > 1 || published, "%zu", i);
+    }
+}
+
+Test(txfs_moments, replaced_while_it_is_published, .timeout = 60) { play_all(false, false); }
+Test(txfs_moments, replaced_while_it_is_recovered, .timeout = 60) { play_all(true, false); }
+Test(txfs_moments, removed_while_it_is_published, .timeout = 60) { play_all(false, true); }
+Test(txfs_moments, removed_while_it_is_recovered, .timeout = 60) { play_all(true, true); }
