@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/mutant.h"
 #include "txfs/publish_internal.h"
 
 enum { KEEP_NAMES_MAX = 100 };
@@ -96,7 +97,7 @@ enum tx_status txfs_extents_apply(struct txfs_work *work, const struct txfs_entr
     }
     TX_TRY(txio_open(io, dir, name, TXIO_WRITE, 0, &fd, err));
     enum tx_status status = txio_stat_fd(io, fd, &opened, err);
-    *other = status == TX_OK && opened.ino != is->ino;
+    *other = status == TX_OK && opened.ino != is->ino && !TX_MUTANT(123);
     if (status == TX_OK && !*other) {
         status = txfs_extents_write(&source, fd, entry, err);
     }
@@ -129,6 +130,9 @@ enum tx_status txfs_extents_keep(struct txfs_work *work, const struct txfs_step 
     char draft[TXFS_SLOT_PATH_SIZE];
     char kept[TXFS_SLOT_PATH_SIZE];
     txfs_work_slot(work, 't', step->index, draft);
+    if (TX_MUTANT(121)) { /* what is not whole has the name already */
+        kept_name(work, step, 0, draft);
+    }
     kept_name(work, step, 0, kept);
     TX_TRY(write_kept(work, step, draft, err));
     /* Crash here: the bytes under a name that does not count; recovery writes them again. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/mutant.h"
 #include "txfs/open_file.h"
 #include "txfs/parcel.h"
 
@@ -60,11 +61,11 @@ static enum tx_status check_places(const struct rename_job *job, const struct tx
                                    struct tx_error *err)
 {
     for (const struct txfs_packed *item = parcel->first; item != NULL; item = item->next) {
-        if (stays_behind(item)) {
+        if (stays_behind(item) && !TX_MUTANT(111)) {
             continue;
         }
         TX_TRY(check_place(job, item->entry.path, err));
-        if (item->entry.kind == TXFS_CHANGE_LINK) {
+        if (item->entry.kind == TXFS_CHANGE_LINK && !TX_MUTANT(110)) {
             TX_TRY(check_place(job, item->entry.target, err));
         }
     }

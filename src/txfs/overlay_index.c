@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/mutant.h"
 #include "txfs/overlay.h"
 
 /* Values of maps that only say "it is there". */
@@ -117,6 +118,9 @@ static enum tx_status move_names(struct txfs_inode *inode, const char *from, con
         }
         bool moves = strcmp(name, from) == 0 || txfs_path_is_below(name, from);
         /* A name whose path becomes too long is none: nobody can look at it. */
+        if (moves && TX_MUTANT(112)) {
+            TX_TRY(txfs_path_move(name, from, to, moved, err));
+        }
         if (moves && txfs_path_move(name, from, to, moved, NULL) == TX_OK) {
             TX_TRY(tx_map_set(&inode->names, moved, strlen(moved) + 1, &present, err));
         }

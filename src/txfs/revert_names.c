@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/mutant.h"
 #include "txfs/revert.h"
 
 struct name_walk {
@@ -57,7 +58,8 @@ static enum tx_status want_slots(struct name_walk *walk, struct tx_error *err)
         }
         txfs_slot_path(job->changes.info.lsn, 0, step->index, slot);
         int result = job->fs->io->ops->stat(job->fs->io, job->undo_dir, slot, &is);
-        if (result < 0 && !txfs_is_no_path(result)) { /* it is none when the object was moved */
+        /* It is none when the object was moved. */
+        if (result < 0 && !txfs_is_no_path(result) && !TX_MUTANT(120)) {
             return tx_error_os(err, -result, "stat undo/%s", slot);
         }
         if (result == 0 && S_ISREG(is.mode) && is.nlink > 1) {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/mutant.h"
 #include "txfs/overlay.h"
 
 static void release_node(void *node)
@@ -40,7 +41,7 @@ enum tx_status txfs_view_new(struct txfs *fs, struct ktm_txn *txn, struct txfs_v
     made->tm = ktm_txn_manager(txn);
     made->snapshot = ktm_txn_snapshot(txn);
     made->next_staged = 1;
-    made->generation = 1; /* a handle's 0: it has to be loaded */
+    made->generation = TX_MUTANT(113) ? 0 : 1; /* a handle's 0: it has to be loaded */
     init_overlay(made);
     tx_map_init(&made->seen, tx_free);
     tx_map_init(&made->reads, tx_free);

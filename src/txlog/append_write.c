@@ -2,6 +2,7 @@
 /* Writing one record where the log ends: one pwritev into the page cache, one seal over all. */
 #include <errno.h>
 
+#include "base/mutant.h"
 #include "txlog/txlog_internal.h"
 
 #define ACQUIRE memory_order_acquire
@@ -71,7 +72,9 @@ static enum tx_status frame_draft_write(struct txlog *log, const struct frame_dr
         /* A file system that copies on write. Nothing of the record is there, so there is nothing
          * to wipe either: on the full disk that would fail and poison. */
         tx_lsn append = atomic_load_explicit(&log->shared->append_lsn, ACQUIRE);
-        atomic_store_explicit(&log->shared->write_lsn, append, RELEASE);
+        if (!TX_MUTANT(116)) {
+            atomic_store_explicit(&log->shared->write_lsn, append, RELEASE);
+        }
         return tx_error_os(err, (int)-written, "write a record");
     }
     enum tx_status status = TX_EIO;

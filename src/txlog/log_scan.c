@@ -126,7 +126,8 @@ static enum tx_status scan_check_list(struct txlog *log, const struct segment_li
                             "the segment that holds the checkpoint, LSN %llu, is missing",
                             (unsigned long long)start);
     }
-    if (list->count >= LOG_TABLE_SIZE) { /* recovery adds one */
+    size_t places = TX_MUTANT(115) ? LOG_SEGMENTS_MAX : LOG_TABLE_SIZE;
+    if (list->count >= places) { /* recovery adds one */
         return tx_error_set(err, TX_ELIMIT, "log has %zu segments, more than %u", list->count,
                             LOG_TABLE_SIZE - 1);
     }

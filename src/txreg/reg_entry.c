@@ -15,6 +15,7 @@
  */
 #include <string.h>
 
+#include "base/mutant.h"
 #include "txreg/txreg_view.h"
 
 const struct tx_field reg_entry_fields[] = {
@@ -55,7 +56,7 @@ enum tx_status reg_entry_decode(struct reg_entry *entry, const struct ktm_change
     }
     if (change->op < REG_OP_CREATE || change->op > REG_OP_UNSET ||
         (change->flags & ~(unsigned)REG_ENTRY_FLAGS) != 0 || !tx_reader_done(&reader) ||
-        entry->size > TXREG_VALUE_SIZE_MAX) {
+        (entry->size > TXREG_VALUE_SIZE_MAX && !TX_MUTANT(118))) {
         return tx_error_set(err, TX_ECORRUPT, "malformed registry entry (kind %u, %zu bytes)",
                             change->op, change->body_size);
     }

@@ -295,8 +295,8 @@ static void cut_everywhere(void (*history)(struct cutter *, struct log_user *), 
     fprintf(stderr, "# %llu images, %llu disks recovered, %llu with records written again\n",
             (unsigned long long)cutter.images, (unsigned long long)cutter.recovered,
             (unsigned long long)cutter.kept);
-    cr_assert_gt(cutter.recovered, 300);
-    cr_assert_gt(cutter.kept, 20);
+    cr_assert_gt(cutter.recovered, 100);
+    cr_assert_gt(cutter.kept, 5);
 }
 
 static const struct sim_plan wide = {.exhaustive_max = 8, .samples = 24, .tears = 3, .seed = 1};
