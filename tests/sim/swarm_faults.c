@@ -32,8 +32,7 @@ static const struct kind {
     {SWARM_NO_LOCK, LAYER_BIT(lock), FAULT_ERRNO, ENOLCK},
 };
 
-/* Where a wrong byte must be found. A damaged `changes` below undo/ counts as one that was never
- * finished, which is right after a cut and wrong after a damaged read: see README.md. */
+/* Where a wrong byte must be found. */
 static bool is_sealed(const char *path)
 {
     static const char *const parts[] = {"/log/", "/control", "/reg/image"};
@@ -62,9 +61,11 @@ static bool fits(const struct kind *kind, const struct layer_call *call, bool op
     if (kind->counter == SWARM_SYNC_REVERTS) {
         return is_log(call->where);
     }
-    /* What a transaction reads back of its own contents, as of the tree, nobody checks. */
+    /* What a transaction reads back of its own contents, as of the tree, nobody checks; of what
+     * recovery reads, all that is the store's. */
     return (kind->counter != SWARM_FLIP && kind->counter != SWARM_STALE) ||
-           is_sealed(call->where) || (opening && strstr(call->where, "/tx/") != NULL);
+           is_sealed(call->where) ||
+           (opening && strstr(call->where, "/" TXSTORE_NAME "/") != NULL);
 }
 
 static void remember(struct swarm_process *process, const struct kind *kind,

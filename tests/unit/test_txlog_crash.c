@@ -266,8 +266,8 @@ static void cut_everywhere(void (*history)(struct cutter *, struct log_user *), 
 {
     static const char *const log_files[] = {"/log/", "/control", NULL};
     struct sim_options options = SIM_OPTIONS_DEFAULT;
-    const char *sanitizers = getenv("TXKIT_SANITIZERS");
-    if (nest_each > 0 && sanitizers != NULL && *sanitizers != '\0') { /* ten times slower */
+    const char *scale = getenv("TXKIT_TEST_SCALE");
+    if (nest_each > 0 && scale != NULL && atof(scale) < 0.2) { /* sanitizers, counters */
         nest_each *= 10;
         plan.exhaustive_max = 4;
         plan.samples = 4;
