@@ -267,7 +267,7 @@ static void cut_everywhere(void (*history)(struct cutter *, struct log_user *), 
     static const char *const log_files[] = {"/log/", "/control", NULL};
     struct sim_options options = SIM_OPTIONS_DEFAULT;
     const char *scale = getenv("TXKIT_TEST_SCALE");
-    if (nest_each > 0 && scale != NULL && atof(scale) < 0.2) { /* sanitizers, counters */
+    if (nest_each > 0 && scale != NULL && strtod(scale, NULL) < 0.2) { /* sanitizers, counters */
         nest_each *= 10;
         plan.exhaustive_max = 4;
         plan.samples = 4;

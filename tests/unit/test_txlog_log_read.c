@@ -75,6 +75,29 @@ Test(txlog_log_read, damage_is_told_with_its_place)
     cr_assert_eq(payload.size, 0);
 }
 
+/* Left over in a file that was used again, or put there: the header tells. */
+Test(txlog_log_read, a_record_of_another_segment_or_log_is_none)
+{
+    static const uint64_t fields[] = {32, 40}; /* docs/format-log.md: segment, log_id */
+    struct txlog_record record;
+    tx_lsn lsn = log_info(&user).append_lsn;
+    log_put(&user, 1, 10);
+    ok(read_at(lsn, &record));
+    uint64_t offset = record.offset;
+    for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
+        uint64_t is;
+        uint64_t other;
+        file_read(temp.fd, "log/0000000000000001.seg", offset + fields[i], &is, sizeof(is));
+        other = ~is;
+        file_write(temp.fd, "log/0000000000000001.seg", offset + fields[i], &other,
+                   sizeof(other));
+        fails(TX_ECORRUPT, read_at(lsn, &record));
+        cr_assert_not_null(strstr(test_err.text, "no record stands here"), "%s", test_err.text);
+        file_write(temp.fd, "log/0000000000000001.seg", offset + fields[i], &is, sizeof(is));
+    }
+    ok(read_at(lsn, &record));
+}
+
 Test(txlog_log_read, a_length_that_cannot_be_is_refused_before_it_is_used)
 {
     struct txlog_record record;
