@@ -31,7 +31,7 @@ EXTRA_DIST += \
 powercut-soak: all check-programs
 	$(AM_TESTS_ENVIRONMENT) CONFORMANCE_COUNT=40 \
 	  bash $(srcdir)/tests/powercut/conformance.sh
-	$(AM_TESTS_ENVIRONMENT) POWERCUT_STATES=5000 POWERCUT_NESTED=100 \
+	$(AM_TESTS_ENVIRONMENT) POWERCUT_STATES=20000 POWERCUT_NESTED=100 \
 	  bash $(srcdir)/tests/powercut/updater_cuts.sh
 check-programs: $(check_PROGRAMS) $(noinst_PROGRAMS)
 .PHONY: powercut-soak check-programs

@@ -3,12 +3,14 @@
 # The updater of examples/ installs version after version while the power is cut: after each cut the
 # tree and the registry are wholly those of the version acknowledged last, or of the next one.
 #
-# Knobs: POWERCUT_STATES   of each file system (default: 2000, times TXKIT_TEST_SCALE)
+# Knobs: POWERCUT_STATES   of each file system (default: 5000, of TXKIT_TEST_SCALE 0.5 on)
 #        POWERCUT_NESTED   recoveries that are cut again (default: 12, times TXKIT_TEST_SCALE)
 # shellcheck disable=SC2154  # powercut_lib.sh sets them
 . "${srcdir:?}/tests/powercut/powercut_lib.sh"
 versions=12
-states=${POWERCUT_STATES:-$(scaled 2000)}
+states=5000
+at_scale 0.5 || states=$(scaled 5000)
+states=${POWERCUT_STATES:-$states}
 nested=${POWERCUT_NESTED:-$(awk -v scale="${TXKIT_TEST_SCALE:-1}" \
     'BEGIN { print int(12 * scale) }')}
 here=$srcdir/tests/powercut

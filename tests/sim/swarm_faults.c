@@ -32,7 +32,7 @@ static const struct kind {
     {SWARM_NO_LOCK, LAYER_BIT(lock), FAULT_ERRNO, ENOLCK},
 };
 
-/* Where a wrong byte must be found. */
+/* Where a wrong byte must be found; below undo/ it need not be: see README.md. */
 static bool is_sealed(const char *path)
 {
     static const char *const parts[] = {"/log/", "/control", "/reg/image"};
@@ -61,11 +61,9 @@ static bool fits(const struct kind *kind, const struct layer_call *call, bool op
     if (kind->counter == SWARM_SYNC_REVERTS) {
         return is_log(call->where);
     }
-    /* What a transaction reads back of its own contents, as of the tree, nobody checks; of what
-     * recovery reads, all that is the store's. */
+    /* What a transaction reads back of its own contents, as of the tree, nobody checks. */
     return (kind->counter != SWARM_FLIP && kind->counter != SWARM_STALE) ||
-           is_sealed(call->where) ||
-           (opening && strstr(call->where, "/" TXSTORE_NAME "/") != NULL);
+           is_sealed(call->where) || (opening && strstr(call->where, "/tx/") != NULL);
 }
 
 static void remember(struct swarm_process *process, const struct kind *kind,
