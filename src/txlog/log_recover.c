@@ -162,6 +162,40 @@ static void recover_report(const struct recover_plan *plan, struct txlog_recover
     }
 }
 
+struct proof_check {
+    tx_lsn proven;
+    bool inside;
+};
+
+static enum tx_status proof_step(void *arg, const struct walk_step *step, struct tx_error *err)
+{
+    struct proof_check *check = arg;
+    (void)err;
+    check->inside |= step->frame && step->lsn < check->proven &&
+                     step->lsn + step->size > check->proven;
+    return TX_OK;
+}
+
+/* The log goes on where proof ends. A hostile log may claim proof inside of a record, at bytes that
+ * look like another. */
+static enum tx_status recover_check_proof(struct txlog *log, const struct segment_list *list,
+                                          const struct log_scan *scan, struct tx_error *err)
+{
+    struct proof_check check = {.proven = scan->proven};
+    tx_lsn from = log->control.start_lsn; /* a record begins there, or where a segment does */
+    if (scan->proven == scan->end) {
+        return TX_OK;
+    }
+    for (size_t i = 1; i < list->count && list->items[i].header.first_lsn <= scan->proven; i++) {
+        from = list->items[i].header.first_lsn;
+    }
+    TX_TRY(log_walk(log, list, from, scan->proven, proof_step, &check, err));
+    return check.inside && !TX_MUTANT(124)
+               ? tx_error_set(err, TX_ECORRUPT, "no record begins at the durable LSN %llu",
+                              (unsigned long long)scan->proven)
+               : TX_OK;
+}
+
 static enum tx_status recover(struct txlog *log, struct txlog_recovery *report,
                               struct tx_error *err)
 {
@@ -174,6 +208,7 @@ static enum tx_status recover(struct txlog *log, struct txlog_recovery *report,
     if (!scan_opens(scan.verdict)) {
         return recover_refuse(&list, &scan, err);
     }
+    TX_TRY(recover_check_proof(log, &list, &scan, err));
     TX_TRY(recover_epoch(log, &scan, &plan.epoch, err));
     TX_TRY(recover_continue(log, &plan, err));
     TX_TRY(recover_share(log, &plan, err));

@@ -101,13 +101,13 @@ static enum tx_status copy_frame(struct copy_job *job, const struct walk_step *s
     return write_at(job->log, draft->fd, disk, sizeof(disk), to_offset, err);
 }
 
-/* A hostile log may claim proof in the middle of a record. */
+/* Where a record was when the log was scanned there may be none when it is read once more. */
 static enum tx_status copy_check(const struct copy_job *job, struct tx_error *err)
 {
     const struct log_scan *scan = job->plan->scan;
     return job->plan->rewritten_size == scan->end - scan->proven
                ? TX_OK
-               : tx_error_set(err, TX_ECORRUPT, "no record begins at the durable LSN %llu",
+               : tx_error_set(err, TX_ECORRUPT, "a record behind the durable LSN %llu is gone",
                               (unsigned long long)scan->proven);
 }
 
