@@ -40,7 +40,7 @@ static void add(enum reg_op op, const char *key, const char *name)
 {
     struct reg_space *space = &view_of(txn)->space;
     struct reg_key unit;
-    struct reg_entry entry = {.op = op, .key = key, .key_size = (uint32_t)strlen(key),
+    struct reg_entry entry = {.op = (uint8_t)op, .key = key, .key_size = (uint32_t)strlen(key),
                               .name = name, .name_size = (uint32_t)strlen(name)};
     if (reg_apply_resolve(space, &entry, ERR) == TX_OK) {
         entry.key_id = reg_path_id(&space->path, space->path.depth);
