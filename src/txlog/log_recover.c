@@ -171,8 +171,7 @@ static enum tx_status proof_step(void *arg, const struct walk_step *step, struct
 {
     struct proof_check *check = arg;
     (void)err;
-    check->inside |= step->frame && step->lsn < check->proven &&
-                     step->lsn + step->size > check->proven;
+    check->inside |= step->frame && step->lsn + step->size > check->proven;
     return TX_OK;
 }
 
