@@ -64,6 +64,7 @@ unit_tests += tests/unit/unit_io
 tests_unit_unit_io_SOURCES = \
 	tests/unit/failing_alloc.h \
 	tests/unit/failing_io.h \
+	tests/unit/posix_tests.h \
 	tests/unit/temp_dir.h \
 	tests/unit/test_txio_helpers.c \
 	tests/unit/test_txio_pair.c \
@@ -96,6 +97,7 @@ tests_unit_unit_base_LDADD = $(UNIT_BASE_LIBS) $(CRITERION_LIBS)
 
 unit_tests += tests/unit/unit_log
 tests_unit_unit_log_SOURCES = \
+	tests/unit/each_failure.h \
 	tests/unit/failing_alloc.h \
 	tests/unit/hook_io.h \
 	tests/unit/log_fixture.c \
@@ -131,10 +133,12 @@ tests_unit_unit_log_LDADD = libtx_sim.la $(UNIT_LOG_LIBS) $(CRITERION_LIBS)
 
 unit_tests += tests/unit/unit_ktm
 tests_unit_unit_ktm_SOURCES = \
+	tests/unit/each_failure.h \
 	tests/unit/failing_alloc.h \
 	tests/unit/hook_io.h \
 	tests/unit/ktm_fixture.c \
 	tests/unit/ktm_fixture.h \
+	tests/unit/ktm_world.h \
 	tests/unit/test_ktm_barrier.c \
 	tests/unit/test_ktm_change_set.c \
 	tests/unit/test_ktm_changes_file.c \
@@ -175,6 +179,7 @@ tests_unit_unit_txcrash_LDADD = $(CRITERION_LIBS)
 
 unit_tests += tests/unit/unit_store
 tests_unit_unit_store_SOURCES = \
+	tests/unit/each_failure.h \
 	tests/unit/failing_alloc.h \
 	tests/unit/store_fixture.c \
 	tests/unit/store_fixture.h \
@@ -314,6 +319,7 @@ endif
 
 unit_tests += tests/unit/unit_fs
 tests_unit_unit_fs_SOURCES = \
+	tests/unit/each_failure.h \
 	tests/unit/failing_alloc.h \
 	tests/unit/fs_changes.c \
 	tests/unit/fs_changes.h \

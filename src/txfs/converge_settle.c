@@ -33,16 +33,12 @@ static enum tx_status write_again(struct txfs_model *model, const struct txfs_cn
     if (fd < 0) {
         return tx_error_os(err, -fd, "open \"%.200s\"", node->home);
     }
-    struct txio_stat opened;
-    enum tx_status status = txio_stat_fd(io, fd, &opened, err);
-    if (status == TX_OK && opened.ino == node->home_ino) { /* not a stranger's, at this moment */
+    bool same = false;
+    enum tx_status status = txfs_opened_is(io, fd, node->home_ino, &same, err);
+    if (status == TX_OK && same) {
         status = txfs_content_write(model, node, fd, err);
     }
-    if (status != TX_OK) {
-        txfs_close_read(io, fd); /* the first error is the one to report */
-        return status;
-    }
-    return txio_close(io, fd, err);
+    return txfs_close_written(io, fd, status, err);
 }
 
 /* Values that an attribute may have because of us: what was there, what commits set, and what an

@@ -83,29 +83,29 @@ enum tx_status txfs_keep_unless_base(struct txfs_work *work, const struct txfs_s
     return txfs_keep(work, step, slot, err);
 }
 
+static enum tx_status open_extents(struct txfs_work *work, const struct txfs_entry *entry,
+                                   struct txfs_source *source, struct tx_error *err)
+{
+    TX_TRY(txfs_source_open(source, work->fs, &work->id, entry, err));
+    return work->in_undo ? txfs_source_check(source, entry, err) : TX_OK;
+}
+
 enum tx_status txfs_extents_apply(struct txfs_work *work, const struct txfs_entry *entry, int dir,
                                   const char *name, const struct txio_stat *is, bool *other,
                                   struct tx_error *err)
 {
     struct txio *io = work->fs->io;
-    struct txio_stat opened;
+    bool same = true;
     int fd;
     TX_AUTO(txfs_source) source = {.fs = work->fs, .fd = -1};
-    TX_TRY(txfs_source_open(&source, work->fs, &work->id, entry, err));
-    if (work->in_undo) {
-        TX_TRY(txfs_source_check(&source, entry, err));
-    }
+    TX_TRY(open_extents(work, entry, &source, err));
     TX_TRY(txio_open(io, dir, name, TXIO_WRITE, 0, &fd, err));
-    enum tx_status status = txio_stat_fd(io, fd, &opened, err);
-    *other = status == TX_OK && opened.ino != is->ino && !TX_MUTANT(123);
-    if (status == TX_OK && !*other) {
+    enum tx_status status = txfs_opened_is(io, fd, is->ino, &same, err);
+    *other = !same;
+    if (status == TX_OK && same) {
         status = txfs_extents_write(&source, fd, entry, err);
     }
-    if (status != TX_OK) {
-        txfs_close_read(io, fd); /* the first error is the one to report */
-        return status;
-    }
-    return txio_close(io, fd, err);
+    return txfs_close_written(io, fd, status, err);
 }
 
 /* The bytes, at their offsets, in a file that is nobody's yet: t<i>. */
@@ -113,14 +113,13 @@ static enum tx_status write_kept(struct txfs_work *work, const struct txfs_step 
                                  const char *draft, struct tx_error *err)
 {
     struct txio *io = work->fs->io;
-    struct txio_stat is;
-    bool other; /* nobody else is here */
     int fd;
+    TX_AUTO(txfs_source) source = {.fs = work->fs, .fd = -1};
+    TX_TRY(open_extents(work, &step->entry, &source, err));
     TX_TRY(txio_open(io, work->slots_dir, draft, TXIO_WRITE | TXIO_CREATE | TXIO_TRUNCATE, 0600,
                      &fd, err));
-    TX_TRY(txio_close(io, fd, err));
-    TX_TRY(txio_stat_path(io, work->slots_dir, draft, &is, err));
-    return txfs_extents_apply(work, &step->entry, work->slots_dir, draft, &is, &other, err);
+    enum tx_status status = txfs_extents_write(&source, fd, &step->entry, err);
+    return txfs_close_written(io, fd, status, err);
 }
 
 enum tx_status txfs_extents_keep(struct txfs_work *work, const struct txfs_step *step,

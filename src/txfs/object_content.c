@@ -13,6 +13,15 @@ bool txfs_is_no_path(int result)
     return result == -ENOENT || result == -ENOTDIR || result == -ELOOP || result == -EXDEV;
 }
 
+enum tx_status txfs_opened_is(struct txio *io, int fd, uint64_t ino, bool *same,
+                              struct tx_error *err)
+{
+    struct txio_stat opened;
+    TX_TRY(txio_stat_fd(io, fd, &opened, err));
+    *same = opened.ino == ino || TX_MUTANT(123);
+    return TX_OK;
+}
+
 enum tx_status txfs_source_open(struct txfs_source *source, struct txfs *fs,
                                 const struct ktm_id *id, const struct txfs_entry *entry,
                                 struct tx_error *err)

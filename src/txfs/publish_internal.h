@@ -142,6 +142,19 @@ static inline void txfs_close_read(struct txio *io, int fd)
         (void)io->ops->close(io, fd);
     }
 }
+/* Close a descriptor that was written to, `status` being how that went: the first error counts. */
+static inline enum tx_status txfs_close_written(struct txio *io, int fd, enum tx_status status,
+                                                struct tx_error *err)
+{
+    if (status != TX_OK) {
+        txfs_close_read(io, fd);
+        return status;
+    }
+    return txio_close(io, fd, err);
+}
+/* Is it the inode seen at its name, or one that a stranger put there before the opening? */
+enum tx_status txfs_opened_is(struct txio *io, int fd, uint64_t ino, bool *same,
+                              struct tx_error *err) TX_CHECKED;
 /* -errno of an operation that found no way to its object: gone, or through something that is no
  * directory (any more). */
 bool txfs_is_no_path(int result);

@@ -46,11 +46,7 @@ static enum tx_status make_file(struct txfs_work *work, const struct txfs_entry 
     TX_TRY(txio_open(io, work->slots_dir, slot, TXIO_WRITE | TXIO_CREATE | TXIO_EXCLUSIVE,
                      TXFS_BUILD_MODE, &fd, err));
     enum tx_status status = write_inline(work, fd, entry, stat, err);
-    if (status != TX_OK) {
-        txfs_close_read(io, fd); /* the first error is the one to report */
-        return status;
-    }
-    return txio_close(io, fd, err);
+    return txfs_close_written(io, fd, status, err);
 }
 
 /* Crash here: the payload is under one name or the other; recovery looks at both. */

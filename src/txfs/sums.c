@@ -37,11 +37,7 @@ static enum tx_status write_file(struct txfs *fs, int dir, const char *path,
     TX_TRY(txio_open(fs->io, dir, path, TXIO_WRITE | TXIO_CREATE | TXIO_TRUNCATE, 0600, &fd, err));
     /* Crash here: the commit is not steady yet, and its sums will be written again. */
     enum tx_status status = txio_write_full(fs->io, fd, &part, 1, 0, err);
-    if (status != TX_OK) {
-        txfs_close_read(fs->io, fd); /* the first error is the one to report */
-        return status;
-    }
-    return txio_close(fs->io, fd, err);
+    return txfs_close_written(fs->io, fd, status, err);
 }
 
 enum tx_status txfs_sums_write(struct txfs *fs, tx_lsn lsn, struct tx_error *err)

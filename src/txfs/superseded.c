@@ -210,7 +210,7 @@ static enum tx_status find_once(struct txfs_view *view, const char *path, struct
     if (txfs_past_count(view->past) == 0) {
         return TX_OK;
     }
-    memcpy(trace.path, path, strlen(path) + 1); /* a path of the view fits */
+    txfs_path_copy(path, trace.path);
     TX_TRY(trace_path(&trace, err));
     TX_TRY(find_place(&trace, &found, err));
     if (found.place != TXFS_OLD_ABSENT && view->past->amended.count > 0) {

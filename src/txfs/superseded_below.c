@@ -94,7 +94,7 @@ enum tx_status txfs_superseded_below(struct txfs_view *view, const char *path,
     struct txfs_trace trace = {.view = view};
     tx_map_init(&told, NULL);
     TX_TRY(txfs_past_load(view, err));
-    memcpy(trace.path, path, strlen(path) + 1); /* a path of the view fits */
+    txfs_path_copy(path, trace.path);
     for (size_t i = 0; i < txfs_past_count(view->past) && trace.displacer == NULL; i++) {
         TX_TRY(tell_commit(&job, &trace, txfs_past_at(view->past, i), err));
     }

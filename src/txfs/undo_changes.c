@@ -109,11 +109,7 @@ static enum tx_status write_whole(struct txfs *fs, int dir, const char *path, un
     int fd;
     TX_TRY(txio_open(fs->io, dir, path, TXIO_WRITE | TXIO_CREATE | flags, 0600, &fd, err));
     enum tx_status status = txio_write_full(fs->io, fd, &part, 1, 0, err);
-    if (status != TX_OK) {
-        txfs_close_read(fs->io, fd); /* the first error is the one to report */
-        return status;
-    }
-    return txio_close(fs->io, fd, err);
+    return txfs_close_written(fs->io, fd, status, err);
 }
 
 enum tx_status txfs_changes_write(struct txfs *fs, const struct ktm_commit_info *commit,

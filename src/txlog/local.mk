@@ -8,7 +8,6 @@ libtx_log_la_SOURCES = \
 	src/txlog/append_write.c \
 	src/txlog/control.c \
 	src/txlog/force.c \
-	src/txlog/proof.c \
 	src/txlog/frame.c \
 	src/txlog/log_create.c \
 	src/txlog/log_describe.c \
@@ -23,6 +22,7 @@ libtx_log_la_SOURCES = \
 	src/txlog/log_verify.c \
 	src/txlog/log_walk.c \
 	src/txlog/log_window.c \
+	src/txlog/proof.c \
 	src/txlog/recover_tail.c \
 	src/txlog/reserve.c \
 	src/txlog/segment.c \

@@ -167,11 +167,11 @@ struct proof_check {
     bool inside;
 };
 
-static enum tx_status proof_step(void *arg, const struct walk_step *step, struct tx_error *err)
+static enum tx_status inside_step(void *arg, const struct walk_step *step, struct tx_error *err)
 {
     struct proof_check *check = arg;
     (void)err;
-    check->inside |= step->frame && step->lsn + step->size > check->proven;
+    check->inside |= step_is_around(step, check->proven);
     return TX_OK;
 }
 
@@ -188,7 +188,7 @@ static enum tx_status recover_check_proof(struct txlog *log, const struct segmen
     for (size_t i = 1; i < list->count && list->items[i].header.first_lsn <= scan->proven; i++) {
         from = list->items[i].header.first_lsn;
     }
-    TX_TRY(log_walk(log, list, from, scan->proven, proof_step, &check, err));
+    TX_TRY(log_walk(log, list, from, scan->proven, inside_step, &check, err));
     return check.inside && !TX_MUTANT(124)
                ? tx_error_set(err, TX_ECORRUPT, "no record begins at the durable LSN %llu",
                               (unsigned long long)scan->proven)

@@ -82,6 +82,11 @@ struct walk_step {
     const struct frame_header *frame; /* NULL: blocks without a valid record */
     uint64_t own_size; /* of those: up to the last block that something was written to */
 };
+/* Does the LSN lie inside of the step's record, where no claim of durability can end? */
+static inline bool step_is_around(const struct walk_step *step, tx_lsn lsn)
+{
+    return step->frame && step->lsn < lsn && lsn < step->lsn + step->size;
+}
 typedef enum tx_status walk_fn(void *arg, const struct walk_step *step, struct tx_error *err);
 #define WALK_ALL UINT64_MAX
 /* What begins at `from` or later, and before `upto`. */

@@ -147,7 +147,7 @@ static enum tx_status fault_step(void *arg, const struct walk_step *step, struct
     if (step->frame) {
         verify_frame(verify, step);
         verify->end = step->lsn + step->size;
-        if (step->lsn < verify->proven && verify->proven < verify->end) {
+        if (step_is_around(step, verify->proven)) {
             report_segment(verify, step->segment->header.seq, step->offset, step->lsn,
                            "the durable end that is claimed lies inside of the record");
         }

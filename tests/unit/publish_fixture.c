@@ -136,6 +136,33 @@ tx_lsn pub_commit(struct publish_fixture *f, struct ktm_txn *txn)
     return lsn;
 }
 
+tx_lsn pub_commit_change(struct publish_fixture *f, pub_change_fn *change)
+{
+    struct ktm_txn *txn = pub_begin(f);
+    change(f, txn);
+    return pub_commit(f, txn);
+}
+
+static enum tx_status count_commit(void *arg, const struct ktm_commit_info *commit,
+                                   struct tx_error *err)
+{
+    (void)commit;
+    (void)err;
+    ++*(unsigned *)arg;
+    return TX_OK;
+}
+
+enum tx_status pub_count_history(struct publish_fixture *f, unsigned *count)
+{
+    *count = 0;
+    return txfs_history(f->fs, count_commit, count, &f->err);
+}
+
+struct publish_fixture *pub_of(struct layer *layer)
+{
+    return (struct publish_fixture *)((char *)layer - offsetof(struct publish_fixture, layer));
+}
+
 void pub_time(struct publish_fixture *f, struct ktm_txn *txn, const char *path)
 {
     struct txio_attr attr = {.mask = TXIO_ATTR_TIMES,
@@ -237,6 +264,16 @@ bool pub_in_store(struct publish_fixture *f, const char *path)
 {
     struct stat st;
     return fstatat(f->store, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+void pub_flip(struct publish_fixture *f, const char *path, off_t offset)
+{
+    char byte;
+    int fd = openat(f->store, path, O_RDWR | O_CLOEXEC);
+    cr_assert_eq(pread(fd, &byte, 1, offset), 1);
+    byte ^= 4;
+    cr_assert_eq(pwrite(fd, &byte, 1, offset), 1);
+    cr_assert_eq(close(fd), 0);
 }
 
 bool pub_was_told(const struct publish_fixture *f, const char *path, const char *kept_prefix)

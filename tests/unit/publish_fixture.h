@@ -60,8 +60,15 @@ void publish_fixture_auto(struct publish_fixture *f);
 void pub_open(struct publish_fixture *f);
 void pub_die(struct publish_fixture *f);
 
+/* Of a function of the fixture's layer. */
+struct publish_fixture *pub_of(struct layer *layer);
+
 struct ktm_txn *pub_begin(struct publish_fixture *f);
 tx_lsn pub_commit(struct publish_fixture *f, struct ktm_txn *txn);
+typedef void pub_change_fn(struct publish_fixture *f, struct ktm_txn *txn);
+tx_lsn pub_commit_change(struct publish_fixture *f, pub_change_fn *change);
+/* How many commits the history shows. */
+enum tx_status pub_count_history(struct publish_fixture *f, unsigned *count);
 /* All with fixed times, so that two runs end alike. */
 void pub_put(struct publish_fixture *f, struct ktm_txn *txn, const char *path, const char *text);
 void pub_put_bytes(struct publish_fixture *f, struct ktm_txn *txn, const char *path, size_t size,
@@ -86,6 +93,7 @@ const char *pub_text(struct publish_fixture *f, const char *path);
 struct stat pub_stat(struct publish_fixture *f, const char *path); /* st_ino 0: none */
 void pub_foreign(struct publish_fixture *f, const char *path, const char *text); /* write(2) it */
 bool pub_in_store(struct publish_fixture *f, const char *path);
+void pub_flip(struct publish_fixture *f, const char *path, off_t offset); /* a bit, in the store */
 bool pub_was_told(const struct publish_fixture *f, const char *path, const char *kept_prefix);
 
 /* A tree, and a transaction over it, with something of everything (no moves / only moves). */

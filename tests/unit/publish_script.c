@@ -7,13 +7,13 @@ static struct ktm_txn *txns[SCRIPT_COMMITS_MAX];
 struct ktm_commit_info script_infos[SCRIPT_COMMITS_MAX];
 static unsigned commit_count;
 
-static enum tx_status redo_last(struct publish_fixture *f)
+enum tx_status script_redo(struct publish_fixture *f)
 {
     uint8_t token[KTM_TOKEN_SIZE];
     return txfs_redo(f->fs, &script_infos[commit_count - 1], KTM_REDO_LIVE, token, &f->err);
 }
 
-void script_decide(struct publish_fixture *f, script_change_fn *change)
+void script_decide(struct publish_fixture *f, pub_change_fn *change)
 {
     txns[commit_count] = pub_begin(f);
     change(f, txns[commit_count]);
@@ -21,10 +21,10 @@ void script_decide(struct publish_fixture *f, script_change_fn *change)
     commit_count++;
 }
 
-void script_publish(struct publish_fixture *f, script_change_fn *change)
+void script_publish(struct publish_fixture *f, pub_change_fn *change)
 {
     script_decide(f, change);
-    must(redo_last(f));
+    must(script_redo(f));
 }
 
 enum tx_status script_recover(struct publish_fixture *f)

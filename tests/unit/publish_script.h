@@ -15,11 +15,12 @@
 #define SCRIPT_COMMITS_MAX 3
 #define SCRIPT_LSN(number) (0x100000u * ((number) + 1u))
 
-typedef void script_change_fn(struct publish_fixture *f, struct ktm_txn *txn);
 extern struct ktm_commit_info script_infos[SCRIPT_COMMITS_MAX];
 
-void script_decide(struct publish_fixture *f, script_change_fn *change);
-void script_publish(struct publish_fixture *f, script_change_fn *change);
+void script_decide(struct publish_fixture *f, pub_change_fn *change);
+void script_publish(struct publish_fixture *f, pub_change_fn *change);
+/* Publish the last one, or go on with it. */
+enum tx_status script_redo(struct publish_fixture *f);
 enum tx_status script_recover(struct publish_fixture *f);
 void script_forget(struct publish_fixture *f);
 

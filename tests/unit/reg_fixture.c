@@ -227,6 +227,22 @@ void reg_image_reopen(struct reg_image *image, struct txio *io)
     load_image(image, io);
 }
 
+void reg_put_record(struct reg_writer *writer, uint64_t id, enum reg_kind kind, const char *rest,
+                    const void *data, size_t size)
+{
+    struct reg_key key;
+    reg_key_head(&key, id, kind);
+    memcpy(key.bytes + key.size, rest, strlen(rest));
+    key.size = (uint16_t)(key.size + strlen(rest));
+    ok(reg_writer_put(writer, &key, data, size, ERR));
+}
+
+void reg_put_short_key(struct reg_writer *writer)
+{
+    struct reg_key key = {.size = 3, .bytes = "key"};
+    ok(reg_writer_put(writer, &key, (const uint8_t *)"?", 1, ERR));
+}
+
 unsigned reg_scaled(unsigned count)
 {
     const char *scale = getenv("TXKIT_TEST_SCALE");

@@ -83,6 +83,11 @@ void reg_image_auto(struct reg_image *image);
 /* Close the image and read its root slot again. */
 void reg_image_reopen(struct reg_image *image, struct txio *io);
 
+/* Records as no writer makes them: a key of `rest` after the head; one too short for a head. */
+void reg_put_record(struct reg_writer *writer, uint64_t id, enum reg_kind kind, const char *rest,
+                    const void *data, size_t size);
+void reg_put_short_key(struct reg_writer *writer);
+
 /* A generator that gives the same numbers everywhere (splitmix64, Steele et al., 2014). */
 static inline uint64_t reg_random(uint64_t *state)
 {

@@ -3,24 +3,9 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "ktm_fixture.h"
+#include "ktm_world.h"
 
-static struct world *world;
-static struct handle handle;
-
-static void setup(void)
-{
-    world = world_new(NULL);
-    handle_boot(&handle, world);
-}
-
-static void teardown(void)
-{
-    handle_close(&handle);
-    world_free(world);
-}
-
-TestSuite(ktm_barrier, .init = setup, .fini = teardown);
+TestSuite(ktm_barrier, .init = world_setup, .fini = world_teardown);
 
 static enum tx_status try_commit_barrier(struct handle *at, uint32_t item, tx_lsn *lsn)
 {

@@ -3,26 +3,12 @@
  * believed, and what the date does to a timeout. */
 #include <errno.h>
 
-#include "ktm_fixture.h"
+#include "ktm_world.h"
 #include "sim/fault.h"
 
-static struct world *world;
-static struct handle handle;
 static struct ktm_id id;
 
-static void setup(void)
-{
-    world = world_new(NULL);
-    handle_boot(&handle, world);
-}
-
-static void teardown(void)
-{
-    handle_close(&handle);
-    world_free(world);
-}
-
-TestSuite(ktm_changes_file, .init = setup, .fini = teardown);
+TestSuite(ktm_changes_file, .init = world_setup, .fini = world_teardown);
 
 static void detach_one(struct handle *at)
 {

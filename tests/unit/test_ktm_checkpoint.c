@@ -3,25 +3,10 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "ktm_fixture.h"
+#include "ktm_world.h"
 #include "sim/fault.h"
 
-static struct world *world;
-static struct handle handle;
-
-static void setup(void)
-{
-    world = world_new(NULL);
-    handle_boot(&handle, world);
-}
-
-static void teardown(void)
-{
-    handle_close(&handle);
-    world_free(world);
-}
-
-TestSuite(ktm_checkpoint, .init = setup, .fini = teardown);
+TestSuite(ktm_checkpoint, .init = world_setup, .fini = world_teardown);
 
 Test(ktm_checkpoint, makes_all_steady_and_trims_to_the_end)
 {

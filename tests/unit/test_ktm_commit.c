@@ -2,27 +2,12 @@
 #include <errno.h>
 #include <pthread.h>
 
-#include "ktm_fixture.h"
+#include "ktm_world.h"
 #include "sim/count.h"
 #include "sim/fault.h"
 #include "unit/hook_io.h"
 
-static struct world *world;
-static struct handle handle;
-
-static void setup(void)
-{
-    world = world_new(NULL);
-    handle_boot(&handle, world);
-}
-
-static void teardown(void)
-{
-    handle_close(&handle);
-    world_free(world);
-}
-
-TestSuite(ktm_commit, .init = setup, .fini = teardown);
+TestSuite(ktm_commit, .init = world_setup, .fini = world_teardown);
 
 Test(ktm_commit, all_resource_managers_change_at_once)
 {

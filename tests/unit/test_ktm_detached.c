@@ -2,26 +2,12 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "ktm_fixture.h"
+#include "ktm_world.h"
 #include "sim/count.h"
 
-static struct world *world;
-static struct handle handle;
 static struct ktm_id id;
 
-static void setup(void)
-{
-    world = world_new(NULL);
-    handle_boot(&handle, world);
-}
-
-static void teardown(void)
-{
-    handle_close(&handle);
-    world_free(world);
-}
-
-TestSuite(ktm_detached, .init = setup, .fini = teardown);
+TestSuite(ktm_detached, .init = world_setup, .fini = world_teardown);
 
 static void detach_one(uint32_t flags)
 {

@@ -7,9 +7,8 @@
  */
 #include <errno.h>
 
-#include "failing_alloc.h"
+#include "each_failure.h"
 #include "ktm_fixture.h"
-#include "sim/fault.h"
 
 #define STORE "store"
 #define PRINT_SIZE 512
@@ -353,39 +352,13 @@ static void print_store(struct txio *io, char text[PRINT_SIZE])
     world_forget(world);
 }
 
-struct failure {
-    size_t nth;   /* 0: none */
-    int os_errno; /* 0: memory */
-    enum fault_kind kind;
-    bool fired; /* out */
-};
-
 /* What must not fail: nobody asks for the result, or a descriptor would be lost by the test. */
-static uint64_t ops_of(const struct failure *failure)
+static uint64_t ops_of(enum fault_kind kind)
 {
     uint64_t never = LAYER_BIT(process_id) | LAYER_BIT(close) | LAYER_BIT(wake) |
                      LAYER_BIT(monotonic_ns) | LAYER_BIT(realtime_ns) |
-                     (failure->kind == FAULT_ERRNO_AFTER ? LAYER_BIT(open) : 0);
+                     (kind == FAULT_ERRNO_AFTER ? LAYER_BIT(open) : 0);
     return FAULT_ALL_OPS & ~never;
-}
-
-static enum tx_status run_failing(const struct step *step, struct handle *handle,
-                                  struct fault_layer *fault, struct failure *failure)
-{
-    struct fault_rule *rule = NULL;
-    if (failure->nth > 0 && failure->os_errno != 0) {
-        rule = fault_add(fault, &(struct fault_rule){.ops = ops_of(failure),
-                                                     .nth = failure->nth,
-                                                     .times = 1,
-                                                     .kind = failure->kind,
-                                                     .os_errno = failure->os_errno});
-    }
-    failing_alloc.left = failure->nth > 0 && !rule ? failure->nth - 1 : SIZE_MAX;
-    enum tx_status status = step->run(handle);
-    failing_alloc.left = SIZE_MAX;
-    failure->fired = rule ? rule->fired > 0 : failing_alloc.failed > 0;
-    fault_clear(fault);
-    return status;
 }
 
 /* Run the step on a copy of the store; what it answers, and what the next boot finds. */
@@ -405,7 +378,9 @@ static enum tx_status run_step(struct sim_image *image, const struct step *step,
     if (step->begin) {
         step->begin(&handle);
     }
-    enum tx_status status = run_failing(step, &handle, &fault, failure);
+    failure_begin(failure, &fault);
+    enum tx_status status = step->run(&handle);
+    failure_end(failure, &fault);
     handle_close(&handle);
     cr_assert_eq(failing_alloc.in_use, 0, "%s %zu: memory", step->name, failure->nth);
     (void)failing_alloc_end();
@@ -455,7 +430,8 @@ static void fail_step(struct sim_image *image, const struct step *step, int os_e
 {
     struct allowed allowed;
     char found[PRINT_SIZE];
-    struct failure failure = {.os_errno = os_errno, .kind = kind, .fired = true};
+    struct failure failure = {
+        .os_errno = os_errno, .kind = kind, .ops = ops_of(kind), .fired = true};
     /* The first call of a boot opens the store's directory for the test. */
     bool skips_one = step->is_boot && os_errno != 0 && kind == FAULT_ERRNO;
     allow(image, step, &allowed);

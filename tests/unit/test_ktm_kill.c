@@ -6,11 +6,9 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "ktm_fixture.h"
+#include "ktm_world.h"
 #include "sim/layer.h"
 
-static struct world *world;
-static struct handle handle;
 static struct ktm_id id;
 
 struct killer {
@@ -32,18 +30,11 @@ static void kill_before(struct layer *layer, struct layer_call *call)
 
 static void setup(void)
 {
-    world = world_new(NULL);
-    handle_boot(&handle, world);
+    world_setup();
     commit_pair(&handle, 1, 1);
 }
 
-static void teardown(void)
-{
-    handle_close(&handle);
-    world_free(world);
-}
-
-TestSuite(ktm_kill, .init = setup, .fini = teardown, .timeout = 300);
+TestSuite(ktm_kill, .init = setup, .fini = world_teardown, .timeout = 300);
 
 struct job {
     void (*work)(struct handle *mine);

@@ -5,25 +5,10 @@
  */
 #include <errno.h>
 
-#include "ktm_fixture.h"
+#include "ktm_world.h"
 #include "sim/fault.h"
 
-static struct world *world;
-static struct handle handle;
-
-static void setup(void)
-{
-    world = world_new(NULL);
-    handle_boot(&handle, world);
-}
-
-static void teardown(void)
-{
-    handle_close(&handle);
-    world_free(world);
-}
-
-TestSuite(ktm_leftovers, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(ktm_leftovers, .init = world_setup, .fini = world_teardown, .timeout = 60);
 
 /* --- The gate --- */
 

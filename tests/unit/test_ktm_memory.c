@@ -4,25 +4,15 @@
  * aborted is never seen, what is said to be committed is there, and nothing leaks.
  */
 #include "failing_alloc.h"
-#include "ktm_fixture.h"
-
-static struct world *world;
-static struct handle handle;
+#include "ktm_world.h"
 
 static void setup(void)
 {
-    world = world_new(NULL);
-    handle_boot(&handle, world);
+    world_setup();
     commit_pair(&handle, 1, 1);
 }
 
-static void teardown(void)
-{
-    handle_close(&handle);
-    world_free(world);
-}
-
-TestSuite(ktm_memory, .init = setup, .fini = teardown, .timeout = 120);
+TestSuite(ktm_memory, .init = setup, .fini = world_teardown, .timeout = 120);
 
 static enum tx_status try_pair(uint64_t value, struct ktm_txn **txn)
 {

@@ -2,25 +2,10 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "ktm_fixture.h"
+#include "ktm_world.h"
 #include "toy_rm.h"
 
-static struct world *world;
-static struct handle handle;
-
-static void setup(void)
-{
-    world = world_new(NULL);
-    handle_boot(&handle, world);
-}
-
-static void teardown(void)
-{
-    handle_close(&handle);
-    world_free(world);
-}
-
-TestSuite(ktm_publish, .init = setup, .fini = teardown);
+TestSuite(ktm_publish, .init = world_setup, .fini = world_teardown);
 
 static void commit_in_child(void *arg)
 {

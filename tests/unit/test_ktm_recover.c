@@ -1,24 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/hash.h"
-#include "ktm_fixture.h"
+#include "ktm_world.h"
 #include "toy_rm.h"
 
-static struct world *world;
-static struct handle handle;
-
-static void setup(void)
-{
-    world = world_new(NULL);
-    handle_boot(&handle, world);
-}
-
-static void teardown(void)
-{
-    handle_close(&handle);
-    world_free(world);
-}
-
-TestSuite(ktm_recover, .init = setup, .fini = teardown);
+TestSuite(ktm_recover, .init = world_setup, .fini = world_teardown);
 
 Test(ktm_recover, commits_are_carried_out_again)
 {

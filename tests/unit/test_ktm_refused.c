@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Whom every call refuses: forked children, stores that met a write error, stores that are only
  * read. */
-#include "ktm_fixture.h"
+#include "ktm_world.h"
 
-static struct world *world;
-static struct handle handle;
 static struct ktm_id prepared, detached;
 static struct ktm_txn *txn;
 
 static void setup(void)
 {
-    world = world_new(NULL);
-    handle_boot(&handle, world);
+    world_setup();
     txn = txn_begin(&handle, 0);
     prepared = ktm_txn_id(txn);
     toy_set(txn, 0, 1, 5);
@@ -24,13 +21,7 @@ static void setup(void)
     txn = txn_begin(&handle, 0);
 }
 
-static void teardown(void)
-{
-    handle_close(&handle);
-    world_free(world);
-}
-
-TestSuite(ktm_refused, .init = setup, .fini = teardown);
+TestSuite(ktm_refused, .init = setup, .fini = world_teardown);
 
 static enum tx_status list_none(void *arg, const struct ktm_txn_info *info, struct tx_error *err)
 {

@@ -1,22 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "ktm_fixture.h"
+#include "ktm_world.h"
 
-static struct world *world;
-static struct handle handle;
-
-static void setup(void)
-{
-    world = world_new(NULL);
-    handle_boot(&handle, world);
-}
-
-static void teardown(void)
-{
-    handle_close(&handle);
-    world_free(world);
-}
-
-TestSuite(ktm_savepoint, .init = setup, .fini = teardown);
+TestSuite(ktm_savepoint, .init = world_setup, .fini = world_teardown);
 
 Test(ktm_savepoint, going_back_covers_all_resource_managers)
 {

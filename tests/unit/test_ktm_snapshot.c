@@ -4,24 +4,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "ktm_fixture.h"
+#include "ktm_world.h"
 
-static struct world *world;
-static struct handle handle;
-
-static void setup(void)
-{
-    world = world_new(NULL);
-    handle_boot(&handle, world);
-}
-
-static void teardown(void)
-{
-    handle_close(&handle);
-    world_free(world);
-}
-
-TestSuite(ktm_snapshot, .init = setup, .fini = teardown);
+TestSuite(ktm_snapshot, .init = world_setup, .fini = world_teardown);
 
 Test(ktm_snapshot, oldest_is_that_of_the_oldest_reader)
 {

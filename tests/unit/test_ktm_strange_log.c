@@ -1,24 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Records that no manager of ours would have written, or not in this order: they are refused with a
  * reason, or do nothing. */
-#include "ktm_fixture.h"
+#include "ktm_world.h"
 
-static struct world *world;
-static struct handle handle;
-
-static void setup(void)
-{
-    world = world_new(NULL);
-    handle_boot(&handle, world);
-}
-
-static void teardown(void)
-{
-    handle_close(&handle);
-    world_free(world);
-}
-
-TestSuite(ktm_strange_log, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(ktm_strange_log, .init = world_setup, .fini = world_teardown, .timeout = 60);
 
 static void read_is_refused(tx_lsn lsn, const char *why)
 {

@@ -1,25 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <unistd.h>
 
-#include "ktm_fixture.h"
+#include "ktm_world.h"
 #include "toy_rm.h"
 
-static struct world *world;
-static struct handle handle;
-
-static void setup(void)
-{
-    world = world_new(NULL);
-    handle_boot(&handle, world);
-}
-
-static void teardown(void)
-{
-    handle_close(&handle);
-    world_free(world);
-}
-
-TestSuite(ktm_txn, .init = setup, .fini = teardown);
+TestSuite(ktm_txn, .init = world_setup, .fini = world_teardown);
 
 Test(ktm_txn, begin_takes_what_it_is_given)
 {

@@ -7,8 +7,7 @@
 #include <errno.h>
 
 #include "base/buf.h"
-#include "failing_alloc.h"
-#include "sim/fault.h"
+#include "each_failure.h"
 #include "sim/sim.h"
 #include "store_fixture.h"
 
@@ -227,34 +226,13 @@ static void drop_disks(void)
 
 TestSuite(store_errors, .init = make_disks, .fini = drop_disks, .timeout = 600);
 
-struct failure {
-    size_t nth;   /* 0: none */
-    int os_errno; /* 0: memory */
-    enum fault_kind kind;
-    bool fired; /* out */
-};
-
-static enum tx_status run_failing(const struct step *step, struct work *work,
-                                  struct fault_layer *fault, struct failure *failure)
+/* What must not fail: nobody asks for the result, or a descriptor would be lost by the test. */
+static uint64_t ops_of(enum fault_kind kind)
 {
-    /* Nobody asks for their result, or a descriptor would be lost by the test. */
     uint64_t never = LAYER_BIT(process_id) | LAYER_BIT(close) | LAYER_BIT(wake) |
                      LAYER_BIT(unmap) | LAYER_BIT(monotonic_ns) | LAYER_BIT(realtime_ns) |
-                     (failure->kind == FAULT_ERRNO_AFTER ? LAYER_BIT(open) | LAYER_BIT(map) : 0);
-    struct fault_rule *rule = NULL;
-    if (failure->nth > 0 && failure->os_errno != 0) {
-        rule = fault_add(fault, &(struct fault_rule){.ops = FAULT_ALL_OPS & ~never,
-                                                     .nth = failure->nth,
-                                                     .times = 1,
-                                                     .kind = failure->kind,
-                                                     .os_errno = failure->os_errno});
-    }
-    failing_alloc.left = failure->nth > 0 && !rule ? failure->nth - 1 : SIZE_MAX;
-    enum tx_status status = step->run(work);
-    failing_alloc.left = SIZE_MAX;
-    failure->fired = rule ? rule->fired > 0 : failing_alloc.failed > 0;
-    fault_clear(fault);
-    return status;
+                     (kind == FAULT_ERRNO_AFTER ? LAYER_BIT(open) | LAYER_BIT(map) : 0);
+    return FAULT_ALL_OPS & ~never;
 }
 
 /* Without failures: nothing is damaged, and the number is this or that. */
@@ -297,7 +275,9 @@ static enum tx_status run_step(const struct step *step, struct failure *failure)
     if (step->begin) {
         step->begin(&work);
     }
-    enum tx_status status = run_failing(step, &work, &fault, failure);
+    failure_begin(failure, &fault);
+    enum tx_status status = step->run(&work);
+    failure_end(failure, &fault);
     if (work.store) {
         TX_IGNORE(txstore_close(work.store, NULL)); /* poisoned perhaps */
     }
@@ -322,7 +302,7 @@ static enum tx_status run_step(const struct step *step, struct failure *failure)
 static void fail_all(int os_errno, enum fault_kind kind)
 {
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-        struct failure failure = {.os_errno = os_errno, .kind = kind};
+        struct failure failure = {.os_errno = os_errno, .kind = kind, .ops = ops_of(kind)};
         do {
             enum tx_status status = run_step(&steps[i], &failure);
             cr_assert(failure.fired || status == TX_OK, "%s: %s", steps[i].name, err->text);

@@ -7,8 +7,6 @@
 #include "publish_failures.h"
 #include "publish_script.h"
 
-typedef void change_fn(struct publish_fixture *f, struct ktm_txn *txn);
-
 static void put_x(struct publish_fixture *f, struct ktm_txn *txn)
 {
     pub_put(f, txn, "x", "ours");
@@ -195,7 +193,7 @@ static void fill_slots(struct publish_fixture *f, const char *slot, unsigned cou
 
 Test(txfs_converge, a_slot_that_is_taken_is_left_alone)
 {
-    static change_fn *const all[] = {put_x, move_x};
+    static pub_change_fn *const all[] = {put_x, move_x};
     for (size_t i = 0; i < 2; i++) {
         for (unsigned count = 1; count <= 101; count += 50) {
             PUBLISH_FIXTURE(f, 8);

@@ -213,7 +213,7 @@ Test(txfs_converge_old, a_further_name_comes_back_from_the_slot, .timeout = 60)
 /* What was displaced is in the slot in which the new object is looked for, and looks like it. */
 Test(txfs_converge_old, what_was_displaced_does_not_come_back_for_new)
 {
-    static script_change_fn *const all[] = {make_dir_x, make_link_x};
+    static pub_change_fn *const all[] = {make_dir_x, make_link_x};
     for (size_t i = 0; i < 2; i++) {
         PUBLISH_FIXTURE(f, 8);
         uint8_t boot[16];

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Every kind of change, with each call of the system and each allocation failing in turn: a status
  * that says so, nothing leaked, and the transaction sees what it saw or is doomed. */
-#include "sim/fault.h"
-
 #include <errno.h>
 
 #include "base/buf.h"
-#include "failing_alloc.h"
+#include "each_failure.h"
 #include "fs_changes.h"
 #include "fs_model.h"
 
@@ -39,26 +37,12 @@ TestSuite(txfs_errors, .init = setup, .fini = teardown, .timeout = 120);
 
 enum failing { SYSTEM_FAILS, MEMORY_FAILS };
 
-/* Fail the n-th (from 1) from now on, until fail_end, which answers whether it came to that. */
-static void fail_begin(enum failing what, uint64_t n)
+static struct failure failure_of(enum failing what, uint64_t n)
 {
-    if (what == MEMORY_FAILS) {
-        failing_alloc.left = n - 1;
-        return;
-    }
-    (void)fault_add(&fault, &(struct fault_rule){.ops = READING | WRITING, .nth = n, .times = 1,
-                                                 .kind = FAULT_ERRNO, .os_errno = EIO});
-}
-
-static bool fail_end(enum failing what)
-{
-    if (what == MEMORY_FAILS) {
-        failing_alloc.left = SIZE_MAX;
-        return failing_alloc.failed > 0;
-    }
-    bool fired = fault_fired(&fault) > 0;
-    fault_clear(&fault);
-    return fired;
+    return (struct failure){.nth = (size_t)n,
+                            .os_errno = what == SYSTEM_FAILS ? EIO : 0,
+                            .kind = FAULT_ERRNO,
+                            .ops = READING | WRITING};
 }
 
 static void describe(struct ktm_txn *txn, const char *name, struct tx_buf *out)
@@ -112,9 +96,11 @@ static bool try_failing(const struct fs_change *change,
     failing_alloc_begin(SIZE_MAX);
     struct ktm_txn *txn = begin_change(change);
     size_t entries = ktm_txn_entries(txn).left;
-    fail_begin(what, n);
+    struct failure failure = failure_of(what, n);
+    failure_begin(&failure, &fault);
     enum tx_status status = change->make(txn, &f.err);
-    bool failed = fail_end(what);
+    failure_end(&failure, &fault);
+    bool failed = failure.fired;
     enum tx_status expected = what == MEMORY_FAILS ? TX_ENOMEM : TX_EIO;
     cr_assert(status == TX_OK || (failed && status == expected), "%s: failure %u: %s: %s",
               change->name, (unsigned)n, tx_status_name(status), f.err.text);
@@ -184,9 +170,11 @@ static bool try_vote(fs_change_fn *work, enum failing what, uint64_t n)
     must(work(txn, &f.err));
     must(ktm_savepoint(txn, "s", &f.err)); /* nothing is left to flush */
     failing_alloc_begin(SIZE_MAX);
-    fail_begin(what, n);
+    struct failure failure = failure_of(what, n);
+    failure_begin(&failure, &fault);
     enum tx_status status = ktm_prepare(txn, &f.err);
-    bool failed = fail_end(what);
+    failure_end(&failure, &fault);
+    bool failed = failure.fired;
     (void)failing_alloc_end();
     enum tx_status expected = what == MEMORY_FAILS ? TX_ENOMEM : TX_EIO;
     cr_assert(status == TX_OK || (failed && status == expected), "failure %u: %s: %s", (unsigned)n,
@@ -261,9 +249,11 @@ static bool try_past(enum failing what, uint64_t n)
     commit_over((unsigned)n);
     int descriptors = open_descriptors();
     failing_alloc_begin(SIZE_MAX);
-    fail_begin(what, n);
+    struct failure failure = failure_of(what, n);
+    failure_begin(&failure, &fault);
     enum tx_status status = fs_changes_look(txn, &f.err);
-    bool failed = fail_end(what);
+    failure_end(&failure, &fault);
+    bool failed = failure.fired;
     (void)failing_alloc_end();
     enum tx_status expected = what == MEMORY_FAILS ? TX_ENOMEM : TX_EIO;
     cr_assert(status == TX_OK || (failed && status == expected), "failure %u: %s: %s", (unsigned)n,

@@ -6,19 +6,10 @@
 #include "publish_failures.h"
 #include "txfs/past.h"
 
-typedef void change_fn(struct publish_fixture *f, struct ktm_txn *txn);
-
-static tx_lsn commit(struct publish_fixture *f, change_fn *change)
-{
-    struct ktm_txn *txn = pub_begin(f);
-    change(f, txn);
-    return pub_commit(f, txn);
-}
-
 /* What the scenes are played with. */
 static struct {
-    change_fn *first; /* may be missing */
-    change_fn *second;
+    pub_change_fn *first; /* may be missing */
+    pub_change_fn *second;
     bool checkpoint;
     tx_lsn lsn; /* of the second */
     struct ktm_txn *txn;
@@ -32,9 +23,9 @@ static void prepare_commits(struct publish_fixture *f)
     cr_assert_eq(linkat(f->root, "a", f->root, "names/of-a", 0), 0);
     cr_assert_eq(linkat(f->root, "a", f->root, "names/too", 0), 0);
     if (script.first != NULL) {
-        commit(f, script.first);
+        pub_commit_change(f, script.first);
     }
-    script.lsn = commit(f, script.second);
+    script.lsn = pub_commit_change(f, script.second);
     if (script.checkpoint) {
         must(ktm_checkpoint(f->tm, &f->err));
     }
@@ -54,7 +45,7 @@ static enum tx_status revert(struct publish_fixture *f)
     return status;
 }
 
-static void revert_failing(change_fn *first, change_fn *second, bool checkpoint)
+static void revert_failing(pub_change_fn *first, pub_change_fn *second, bool checkpoint)
 {
     static const struct pub_scene scene = {
         .prepare = prepare_commits, .act = revert, .finish = nothing, .only_looks = true};
@@ -82,19 +73,10 @@ Test(txfs_failed_looks, reverting_moves, .timeout = 300)
 
 /* --- History and verifying --- */
 
-static enum tx_status count_commit(void *arg, const struct ktm_commit_info *commit,
-                                   struct tx_error *err)
-{
-    (void)commit;
-    (void)err;
-    ++*(unsigned *)arg;
-    return TX_OK;
-}
-
 static enum tx_status history(struct publish_fixture *f)
 {
     unsigned count = 0;
-    TX_TRY(txfs_history(f->fs, count_commit, &count, &f->err));
+    TX_TRY(pub_count_history(f, &count));
     cr_assert_eq(count, 2);
     return TX_OK;
 }
@@ -164,8 +146,8 @@ static void prepare_reader(struct publish_fixture *f)
 {
     pub_make_tree(f);
     script.txn = pub_begin(f);
-    commit(f, script.first);
-    commit(f, script.second);
+    pub_commit_change(f, script.first);
+    pub_commit_change(f, script.second);
 }
 
 static enum tx_status count_names(struct publish_fixture *f, const char *path, unsigned wanted)
@@ -224,7 +206,7 @@ static enum tx_status look_back(struct publish_fixture *f)
     return TX_OK;
 }
 
-static void looking_back_failing(change_fn *first, change_fn *second)
+static void looking_back_failing(pub_change_fn *first, pub_change_fn *second)
 {
     static const struct pub_scene scene = {
         .prepare = prepare_reader, .act = look_back, .finish = roll_back};

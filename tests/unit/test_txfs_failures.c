@@ -4,62 +4,29 @@
 #include <errno.h>
 
 #include "publish_failures.h"
-#include "txfs/unsteady.h"
-
-#define FIRST_LSN 0x100000u
-#define SECOND_LSN 0x200000u
-
-typedef void change_fn(struct publish_fixture *f, struct ktm_txn *txn);
+#include "publish_script.h"
 
 /* What is carried out: `first`, which may be missing, and `second`. */
 static struct {
-    change_fn *first;
-    change_fn *second;
+    pub_change_fn *first;
+    pub_change_fn *second;
     uint64_t done; /* calls that publishing the second comes to before recovery has to finish it */
-    struct ktm_txn *txns[2];
-    struct ktm_commit_info infos[2];
 } script;
-
-static enum tx_status redo(struct publish_fixture *f, unsigned number)
-{
-    uint8_t token[KTM_TOKEN_SIZE];
-    return txfs_redo(f->fs, &script.infos[number], KTM_REDO_LIVE, token, &f->err);
-}
-
-static void decide(struct publish_fixture *f, unsigned number, change_fn *change, tx_lsn lsn)
-{
-    script.txns[number] = pub_begin(f);
-    change(f, script.txns[number]);
-    script.infos[number] = pub_commit_of(script.txns[number], lsn);
-}
 
 static void prepare(struct publish_fixture *f)
 {
     pub_make_tree(f);
-    script.txns[0] = NULL;
     if (script.first != NULL) {
-        decide(f, 0, script.first, FIRST_LSN);
-        must(redo(f, 0));
+        script_publish(f, script.first);
     }
-    decide(f, 1, script.second, SECOND_LSN);
+    script_decide(f, script.second);
 }
 
-static enum tx_status publish(struct publish_fixture *f) { return redo(f, 1); }
-
-static void finish(struct publish_fixture *f)
-{
-    (void)f;
-    ktm_rollback(script.txns[1]);
-    if (script.txns[0] != NULL) {
-        ktm_rollback(script.txns[0]);
-    }
-}
-
-static void publish_failing(change_fn *first, change_fn *second)
+static void publish_failing(pub_change_fn *first, pub_change_fn *second)
 {
     const struct pub_scene scene = {.prepare = prepare,
-                                    .act = publish,
-                                    .finish = finish,
+                                    .act = script_redo,
+                                    .finish = script_forget,
                                     .as_first = first == NULL};
     script.first = first;
     script.second = second;
@@ -88,30 +55,18 @@ static void prepare_recovery(struct publish_fixture *f)
 {
     prepare(f);
     pub_fail_begin(f, PUB_CALLS, script.done, EIO);
-    TX_IGNORE(redo(f, 1)); /* as far as it comes */
+    TX_IGNORE(script_redo(f)); /* as far as it comes */
     (void)pub_fail_end(f);
 }
 
-static enum tx_status recover(struct publish_fixture *f)
-{
-    struct txfs_unsteady commits[2] = {{.entries = TX_BUF_INIT}, {.entries = TX_BUF_INIT}};
-    unsigned from = script.txns[0] == NULL;
-    enum tx_status status = TX_OK;
-    for (unsigned i = from; i < 2 && status == TX_OK; i++) {
-        status = txfs_unsteady_load(&script.infos[i], &commits[i], &f->err);
-    }
-    if (status == TX_OK) {
-        status = txfs_converge(f->fs, &commits[from], 2 - from, &f->err);
-    }
-    txfs_unsteady_release(&commits[0]);
-    txfs_unsteady_release(&commits[1]);
-    return status;
-}
-
-static void recovery_failing(change_fn *first, change_fn *second, uint64_t done)
+static void recovery_failing(pub_change_fn *first, pub_change_fn *second, uint64_t done)
 {
     static const struct pub_scene scene = {
-        .prepare = prepare_recovery, .act = recover, .finish = finish, .as_first = true};
+        .prepare = prepare_recovery,
+        .act = script_recover,
+        .finish = script_forget,
+        .as_first = true,
+    };
     script.first = first;
     script.second = second;
     script.done = done;
@@ -142,7 +97,7 @@ Test(txfs_failures, recovery_of_what_was_done, .timeout = 300)
 static enum tx_status steady(struct publish_fixture *f)
 {
     static const uint8_t token[KTM_TOKEN_SIZE];
-    tx_lsn end = script.infos[1].next_lsn;
+    tx_lsn end = script_infos[1].next_lsn;
     f->fs->history_count_max = 1;
     TX_TRY(txfs_steady(f->fs, end, token, &f->err));
     return txfs_trim(f->fs, end, end, &f->err);
@@ -155,13 +110,13 @@ static void finish_steady(struct publish_fixture *f)
     cr_assert_eq(faults, 0);
     cr_assert_not(pub_in_store(f, "undo/0000000000100000"));
     cr_assert(pub_in_store(f, "undo/0000000000200000/sums"));
-    finish(f);
+    script_forget(f);
 }
 
 static void prepare_published(struct publish_fixture *f)
 {
     prepare(f);
-    must(redo(f, 1));
+    must(script_redo(f));
 }
 
 Test(txfs_failures, steady_point_and_trimming, .timeout = 300)

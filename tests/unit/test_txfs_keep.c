@@ -4,33 +4,14 @@
 #include <errno.h>
 
 #include "publish_failures.h"
+#include "publish_script.h"
 
-#define LSN 0x100000u
-
-typedef void change_fn(struct publish_fixture *f, struct ktm_txn *txn);
 typedef void stranger_fn(struct publish_fixture *f);
-
-/* A transaction whose publishing is still to come. */
-static struct ktm_txn *pending;
-static struct ktm_commit_info pending_info;
-
-static void pend(struct publish_fixture *f, change_fn *change)
-{
-    pending = pub_begin(f);
-    change(f, pending);
-    pending_info = pub_commit_of(pending, LSN);
-}
-
-static enum tx_status redo(struct publish_fixture *f)
-{
-    uint8_t token[KTM_TOKEN_SIZE];
-    return txfs_redo(f->fs, &pending_info, KTM_REDO_LIVE, token, &f->err);
-}
 
 static void publish(struct publish_fixture *f)
 {
-    must(redo(f));
-    ktm_rollback(pending);
+    must(script_redo(f));
+    script_forget(f);
 }
 
 static void put_x(struct publish_fixture *f, struct ktm_txn *txn)
@@ -100,7 +81,7 @@ Test(txfs_keep, whatever_was_changed_of_what_is_replaced_it_is_kept)
     for (size_t i = 0; i < count; i++) {
         PUBLISH_FIXTURE(f, 8);
         pub_foreign(f, "x", "base");
-        pend(f, put_x);
+        script_decide(f, put_x);
         all[i](f);
         ino_t theirs = pub_stat(f, "x").st_ino;
         publish(f);
@@ -115,7 +96,7 @@ Test(txfs_keep, whatever_was_changed_of_what_is_replaced_it_is_kept)
 Test(txfs_keep, nobody_has_to_listen)
 {
     PUBLISH_FIXTURE(f, 8);
-    pend(f, put_x);
+    script_decide(f, put_x);
     pub_foreign(f, "x", "theirs");
     txfs_on_foreign(f->fs, NULL, NULL);
     publish(f);
@@ -129,9 +110,9 @@ Test(txfs_keep, the_mode_of_a_file_that_is_gone_is_told)
 {
     PUBLISH_FIXTURE(f, 8);
     pub_foreign(f, "x", "base");
-    pend(f, chmod_x);
+    script_decide(f, chmod_x);
     cr_assert_eq(unlinkat(f->root, "x", 0), 0);
-    must(redo(f));
+    must(script_redo(f));
     cr_assert_eq(pub_stat(f, "x").st_ino, 0);
     cr_assert_eq(f->foreign_count, 1);
     cr_assert(pub_was_told(f, "x", ""));
@@ -155,9 +136,9 @@ Test(txfs_keep, bytes_for_a_file_that_is_gone_are_kept_once)
     PUBLISH_FIXTURE(f, 8);
     char path[160];
     pub_foreign(f, "x", "0123456789");
-    pend(f, write_x);
+    script_decide(f, write_x);
     cr_assert_eq(unlinkat(f->root, "x", 0), 0);
-    must(redo(f));
+    must(script_redo(f));
     (void)snprintf(path, sizeof(path), "%s", kept_bytes(f));
     cr_assert_eq(memcmp(pub_text(f, path) + 3, "XYZ", 3), 0);
     f->foreign_count = 0;
@@ -170,7 +151,7 @@ Test(txfs_keep, another_directory_is_not_widened)
 {
     PUBLISH_FIXTURE(f, 8);
     cr_assert_eq(mkdirat(f->root, "dir", 0500), 0);
-    pend(f, widen_dir);
+    script_decide(f, widen_dir);
     cr_assert_eq(renameat(f->root, "dir", f->root, "aside"), 0);
     cr_assert_eq(mkdirat(f->root, "dir", 0500), 0);
     publish(f);
@@ -182,7 +163,7 @@ Test(txfs_keep, a_directory_that_is_gone_is_not_widened)
 {
     PUBLISH_FIXTURE(f, 8);
     cr_assert_eq(mkdirat(f->root, "dir", 0500), 0);
-    pend(f, widen_dir);
+    script_decide(f, widen_dir);
     cr_assert_eq(unlinkat(f->root, "dir", AT_REMOVEDIR), 0);
     publish(f);
     cr_assert_eq(pub_stat(f, "dir").st_ino, 0);
@@ -192,8 +173,7 @@ Test(txfs_keep, a_directory_that_is_gone_is_not_widened)
 /* A stranger takes the new directory away at once and makes one of his own. */
 static void replace_new(struct layer *layer, struct layer_call *call)
 {
-    struct publish_fixture *f = (struct publish_fixture *)((char *)layer -
-                                                           offsetof(struct publish_fixture, layer));
+    struct publish_fixture *f = pub_of(layer);
     if (call->op == LAYER_rename && strcmp(call->where2, "/new") == 0) {
         cr_assert_eq(renameat(f->root, "new", f->root, "aside"), 0);
         cr_assert_eq(mkdirat(f->root, "new", 0711), 0);
@@ -203,7 +183,7 @@ static void replace_new(struct layer *layer, struct layer_call *call)
 Test(txfs_keep, a_directory_that_replaced_ours_keeps_its_mode)
 {
     PUBLISH_FIXTURE(f, 8);
-    pend(f, make_new);
+    script_decide(f, make_new);
     f->layer.after = replace_new;
     publish(f);
     cr_assert_eq(pub_stat(f, "new").st_mode & 07777, 0711);
@@ -215,7 +195,7 @@ Test(txfs_keep, a_name_of_a_file_that_is_gone_is_told)
         PUBLISH_FIXTURE(f, 8);
         make_dir(f->root, "dir");
         pub_foreign(f, "dir/x", "base");
-        pend(f, link_x);
+        script_decide(f, link_x);
         cr_assert_eq(unlinkat(f->root, "dir/x", 0), 0);
         cr_assert(!all || unlinkat(f->root, "dir", AT_REMOVEDIR) == 0);
         publish(f);
@@ -228,7 +208,7 @@ Test(txfs_keep, a_name_of_a_file_that_is_gone_is_told)
 
 static enum tx_status keep(struct publish_fixture *f, const char *slot)
 {
-    struct txfs_work work = {.fs = f->fs, .lsn = LSN, .parents = {.fs = f->fs}};
+    struct txfs_work work = {.fs = f->fs, .lsn = SCRIPT_LSN(0), .parents = {.fs = f->fs}};
     struct txfs_step step = {.entry = {.path = "x"}, .index = 4};
     work.slots_dir = openat(f->store, "undo/0000000000100000", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     enum tx_status status = txfs_keep(&work, &step, slot, &f->err);
@@ -245,8 +225,8 @@ Test(txfs_keep, each_thing_that_is_kept_has_a_name_of_its_own)
         f->foreign_count = 0;
         make_file(f->store, "undo/0000000000100000/4", "theirs");
         must(keep(f, "4"));
-        (void)snprintf(wanted, sizeof(wanted), i > 0 ? "undo/%016x/f4r%u" : "undo/%016x/f4", LSN,
-                       i);
+        (void)snprintf(wanted, sizeof(wanted), i > 0 ? "undo/%016x/f4r%u" : "undo/%016x/f4",
+                       SCRIPT_LSN(0), i);
         cr_assert_str_eq(f->foreign_kept[0], wanted);
     }
     make_file(f->store, "undo/0000000000100000/4", "one too many");
@@ -274,7 +254,7 @@ static void write_much(struct publish_fixture *f, struct ktm_txn *txn)
 static void prepare_strangers(struct publish_fixture *f)
 {
     pub_foreign(f, "x", "0123456789");
-    pend(f, write_much);
+    script_decide(f, write_much);
     cr_assert_eq(unlinkat(f->root, "x", 0), 0);
 }
 
@@ -284,13 +264,13 @@ static void finish_strangers(struct publish_fixture *f)
     cr_assert_eq(pub_stat(f, path).st_size, 6003);
     cr_assert_eq(pub_text(f, path)[6002], 'w');
     f->foreign_count = 0;
-    ktm_rollback(pending);
+    script_forget(f);
 }
 
 Test(txfs_keep, bytes_for_a_file_that_is_gone_are_kept_whatever_fails)
 {
     static const struct pub_scene scene = {
-        .prepare = prepare_strangers, .act = redo, .finish = finish_strangers};
+        .prepare = prepare_strangers, .act = script_redo, .finish = finish_strangers};
     cr_assert_gt(pub_fail_each(&scene, PUB_CALLS, EIO), 15);
     cr_assert_gt(pub_fail_each(&scene, PUB_ALLOCATIONS, 0), 10);
 }
@@ -298,13 +278,13 @@ Test(txfs_keep, bytes_for_a_file_that_is_gone_are_kept_whatever_fails)
 static void prepare_kept(struct publish_fixture *f)
 {
     prepare_strangers(f);
-    must(redo(f));
+    must(script_redo(f));
 }
 
 Test(txfs_keep, bytes_that_are_kept_stay_whatever_fails)
 {
     static const struct pub_scene scene = {
-        .prepare = prepare_kept, .act = redo, .finish = finish_strangers};
+        .prepare = prepare_kept, .act = script_redo, .finish = finish_strangers};
     cr_assert_gt(pub_fail_each(&scene, PUB_CALLS, EIO), 15);
     cr_assert_gt(pub_fail_each(&scene, PUB_ALLOCATIONS, 0), 10);
 }

@@ -3,12 +3,7 @@
  * made is at its path, or it is kept: it is never lost, and nothing is ever written into it. */
 #include <errno.h>
 
-#include "publish_failures.h"
-#include "txfs/unsteady.h"
-
-#define LSN 0x100000u
-
-typedef void change_fn(struct publish_fixture *f, struct ktm_txn *txn);
+#include "publish_script.h"
 
 static void put_x(struct publish_fixture *f, struct ktm_txn *txn)
 {
@@ -49,8 +44,7 @@ static struct {
 
 static void act_at(struct layer *layer, struct layer_call *call)
 {
-    struct publish_fixture *f = (struct publish_fixture *)((char *)layer -
-                                                           offsetof(struct publish_fixture, layer));
+    struct publish_fixture *f = pub_of(layer);
     bool about_x = strcmp(call->where, "/x") == 0 ||
                    (call->where2 != NULL && strcmp(call->where2, "/x") == 0);
     if (!about_x || stranger.left == 0 || --stranger.left > 0) {
@@ -82,41 +76,33 @@ static bool is_somewhere(struct publish_fixture *f)
     return found;
 }
 
-static enum tx_status redo(struct publish_fixture *f, const struct ktm_commit_info *info)
-{
-    uint8_t token[KTM_TOKEN_SIZE];
-    return txfs_redo(f->fs, info, KTM_REDO_LIVE, token, &f->err);
-}
-
 /* False when there are fewer moments than that. */
-static bool play(change_fn *change, uint64_t nth, bool published, bool removes)
+static bool play(pub_change_fn *change, uint64_t nth, bool published, bool removes)
 {
     PUBLISH_FIXTURE(f, 8);
     pub_foreign(f, "x", "0123456789");
-    struct ktm_txn *txn = pub_begin(f);
-    change(f, txn);
-    struct ktm_commit_info info = pub_commit_of(txn, LSN);
+    script_decide(f, change);
     if (published) {
-        must(redo(f, &info));
+        must(script_redo(f));
     }
     stranger.left = nth;
     stranger.removes = removes;
     stranger.acted = false;
     f->layer.before = act_at;
-    enum tx_status status = redo(f, &info); /* published: then it recovers */
+    enum tx_status status = script_redo(f); /* published: then it recovers */
     f->layer.before = NULL;
     if (status != TX_OK) { /* what he did came in the middle: the next try knows */
-        must(redo(f, &info));
+        must(script_redo(f));
     }
     cr_assert(!stranger.acted || removes || is_somewhere(f), "moment %llu of %s",
               (unsigned long long)nth, published ? "recovery" : "publishing");
-    ktm_rollback(txn);
+    script_forget(f);
     return stranger.acted;
 }
 
 static void play_all(bool published, bool removes)
 {
-    static change_fn *const all[] = {put_x, write_x, chmod_x,           unlink_x,
+    static pub_change_fn *const all[] = {put_x, write_x, chmod_x,           unlink_x,
                                      move_x, link_x, make_x_a_directory};
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
         uint64_t nth = 1;

@@ -5,15 +5,7 @@
 
 #include "publish_failures.h"
 
-typedef void change_fn(struct publish_fixture *f, struct ktm_txn *txn);
 typedef void stranger_fn(struct publish_fixture *f);
-
-static tx_lsn commit(struct publish_fixture *f, change_fn *change)
-{
-    struct ktm_txn *txn = pub_begin(f);
-    change(f, txn);
-    return pub_commit(f, txn);
-}
 
 /* Somebody acts when the commit is decided and its directory is about to be made. */
 static struct {
@@ -23,21 +15,20 @@ static struct {
 
 static void act_at_mkdir(struct layer *layer, struct layer_call *call)
 {
-    struct publish_fixture *f = (struct publish_fixture *)((char *)layer -
-                                                           offsetof(struct publish_fixture, layer));
+    struct publish_fixture *f = pub_of(layer);
     if (call->op == LAYER_mkdir && strncmp(call->where, "/undo/", 6) == 0 && stranger.times == 0) {
         stranger.times++;
         stranger.act(f);
     }
 }
 
-static void commit_with(struct publish_fixture *f, change_fn *change, stranger_fn *act)
+static void commit_with(struct publish_fixture *f, pub_change_fn *change, stranger_fn *act)
 {
     stranger.act = act;
     stranger.times = 0;
     f->layer.fibers = true; /* they may look through the library */
     f->layer.before = act_at_mkdir;
-    commit(f, change);
+    pub_commit_change(f, change);
     f->layer.before = NULL;
     cr_assert_eq(stranger.times, 1);
 }
@@ -127,7 +118,7 @@ Test(txfs_older, a_record_that_is_gone_is_told)
     PUBLISH_FIXTURE(f, 8);
     pub_foreign(f, "x", "0123456789");
     struct ktm_txn *reader = pub_begin(f);
-    lose(f, commit(f, write_x), "s");
+    lose(f, pub_commit_change(f, write_x), "s");
     cr_assert_eq(look(f, reader, "x"), TX_ESNAPSHOT);
     cr_assert_not_null(strstr(f->err.text, "not kept"), "%s", f->err.text);
     ktm_rollback(reader);
@@ -138,7 +129,7 @@ Test(txfs_older, an_old_version_that_is_gone_is_told)
     PUBLISH_FIXTURE(f, 8);
     pub_foreign(f, "x", "base");
     struct ktm_txn *reader = pub_begin(f);
-    lose(f, commit(f, put_x), "");
+    lose(f, pub_commit_change(f, put_x), "");
     cr_assert_eq(look(f, reader, "x"), TX_ESNAPSHOT);
     cr_assert_not_null(strstr(f->err.text, "changed from outside"), "%s", f->err.text);
     ktm_rollback(reader);
@@ -149,8 +140,8 @@ Test(txfs_older, one_that_was_moved_before_it_was_replaced_is_told_as_well)
     PUBLISH_FIXTURE(f, 8);
     pub_foreign(f, "x", "base");
     struct ktm_txn *reader = pub_begin(f);
-    commit(f, move_x);
-    lose(f, commit(f, put_moved), "");
+    pub_commit_change(f, move_x);
+    lose(f, pub_commit_change(f, put_moved), "");
     cr_assert_eq(look(f, reader, "x"), TX_ESNAPSHOT);
     ktm_rollback(reader);
 }
@@ -173,7 +164,7 @@ Test(txfs_older, a_path_that_a_rename_made_too_long_cannot_be_followed)
     pub_make_deep(f, 16, path);
     struct ktm_txn *reader = pub_begin(f);
     must(look(f, reader, path));
-    commit(f, rename_longer);
+    pub_commit_change(f, rename_longer);
     cr_assert_eq(look(f, reader, path), TX_ELIMIT);
     cr_assert_eq(txfs_dir_open(reader, path, &dir, &f->err), TX_ELIMIT);
     must(look(f, reader, "d"));
@@ -186,8 +177,7 @@ static uint64_t stats_left;
 
 static void remove_at_stat(struct layer *layer, struct layer_call *call)
 {
-    struct publish_fixture *f = (struct publish_fixture *)((char *)layer -
-                                                           offsetof(struct publish_fixture, layer));
+    struct publish_fixture *f = pub_of(layer);
     if (call->op == LAYER_stat && strcmp(call->where, "/link") == 0 && --stats_left == 0) {
         cr_assert_eq(unlinkat(f->root, "link", 0), 0);
     }

@@ -5,31 +5,7 @@
 #include <errno.h>
 
 #include "publish_failures.h"
-
-#define LSN 0x100000u
-
-typedef void change_fn(struct publish_fixture *f, struct ktm_txn *txn);
-
-static struct ktm_txn *pending;
-static struct ktm_commit_info pending_info;
-
-static struct publish_fixture *fixture_of(struct layer *layer)
-{
-    return (struct publish_fixture *)((char *)layer - offsetof(struct publish_fixture, layer));
-}
-
-static void pend(struct publish_fixture *f, change_fn *change)
-{
-    pending = pub_begin(f);
-    change(f, pending);
-    pending_info = pub_commit_of(pending, LSN);
-}
-
-static enum tx_status redo(struct publish_fixture *f)
-{
-    uint8_t token[KTM_TOKEN_SIZE];
-    return txfs_redo(f->fs, &pending_info, KTM_REDO_LIVE, token, &f->err);
-}
+#include "publish_script.h"
 
 static void answer(struct layer_call *call, int result)
 {
@@ -50,7 +26,7 @@ static bool is_narrow(struct publish_fixture *f, const char *where)
 
 static void deny_narrow(struct layer *layer, struct layer_call *call)
 {
-    struct publish_fixture *f = fixture_of(layer);
+    struct publish_fixture *f = pub_of(layer);
     if (call->op == LAYER_rename &&
         (is_narrow(f, call->where) ||
          (call->flags == TXIO_EXCHANGE && is_narrow(f, call->where2)))) {
@@ -84,7 +60,7 @@ static unsigned narrow_slots(struct publish_fixture *f)
     for (unsigned i = 0; i < 16; i++) {
         char path[64];
         struct stat st;
-        (void)snprintf(path, sizeof(path), "undo/%016x/%u", LSN, i);
+        (void)snprintf(path, sizeof(path), "undo/%016x/%u", SCRIPT_LSN(0), i);
         bool directory = fstatat(f->store, path, &st, 0) == 0 && S_ISDIR(st.st_mode);
         cr_assert(!directory || (st.st_mode & 07777) == 0500);
         count += directory;
@@ -96,9 +72,9 @@ Test(txfs_place, directories_without_permission_to_write_move_and_keep_their_mod
 {
     PUBLISH_FIXTURE(f, 8);
     make_narrow(f);
-    pend(f, move_and_replace);
+    script_decide(f, move_and_replace);
     f->layer.before = deny_narrow;
-    must(redo(f));
+    must(script_redo(f));
     f->layer.before = NULL;
     cr_assert_eq(pub_stat(f, "moved").st_mode & 07777, 0500);
     cr_assert_eq(pub_stat(f, "target").st_mode & 07777, 0500);
@@ -106,7 +82,7 @@ Test(txfs_place, directories_without_permission_to_write_move_and_keep_their_mod
     cr_assert_str_eq(pub_text(f, "replaced"), "a file");
     cr_assert_eq(narrow_slots(f), 2);
     cr_assert_eq(f->foreign_count, 0);
-    ktm_rollback(pending);
+    script_forget(f);
 }
 
 static bool deny_modes;
@@ -139,24 +115,24 @@ static void replace_narrow(struct publish_fixture *f, struct ktm_txn *txn)
 
 Test(txfs_place, a_refused_rename_is_told_and_leaves_the_modes_alone)
 {
-    static change_fn *const all[] = {move_narrow, move_wide, move_file, replace_narrow};
+    static pub_change_fn *const all[] = {move_narrow, move_wide, move_file, replace_narrow};
     for (size_t i = 0; i < 4; i++) {
         for (int modes = 0; modes <= 1; modes++) {
             PUBLISH_FIXTURE(f, 8);
             make_narrow(f);
             make_dir(f->root, "wide");
             pub_foreign(f, "file", "text");
-            pend(f, all[i]);
+            script_decide(f, all[i]);
             deny_modes = modes && i != 3; /* a new file needs its attributes */
             f->layer.before = deny_all;
-            cr_assert_eq(redo(f), TX_EPERM, "%s", f->err.text);
+            cr_assert_eq(script_redo(f), TX_EPERM, "%s", f->err.text);
             f->layer.before = NULL;
             cr_assert_eq(pub_stat(f, "narrow").st_mode & 07777, 0500);
             cr_assert_eq(pub_stat(f, "replaced").st_mode & 07777, 0500);
-            must(redo(f));
+            must(script_redo(f));
             cr_assert(i == 3 || pub_stat(f, "moved").st_ino != 0);
             cr_assert_eq(f->foreign_count, 0);
-            ktm_rollback(pending);
+            script_forget(f);
         }
     }
 }
@@ -179,7 +155,7 @@ static void kept_ours(struct publish_fixture *f)
 /* Whoever looks finds it the other way round. */
 static void make_or_remove(struct layer *layer, struct layer_call *call)
 {
-    struct publish_fixture *f = fixture_of(layer);
+    struct publish_fixture *f = pub_of(layer);
     if (call->op != LAYER_rename || strcmp(call->where2, "/dir/x") != 0) {
         return;
     }
@@ -194,17 +170,17 @@ Test(txfs_place, a_name_that_comes_and_goes_all_the_time_is_the_strangers)
 {
     PUBLISH_FIXTURE(f, 8);
     make_dir(f->root, "dir");
-    pend(f, put_in_dir);
+    script_decide(f, put_in_dir);
     f->layer.before = make_or_remove;
-    must(redo(f));
+    must(script_redo(f));
     f->layer.before = NULL;
     kept_ours(f);
-    ktm_rollback(pending);
+    script_forget(f);
 }
 
 static void remove_parent(struct layer *layer, struct layer_call *call)
 {
-    struct publish_fixture *f = fixture_of(layer);
+    struct publish_fixture *f = pub_of(layer);
     if (call->op == LAYER_rename && strcmp(call->where2, "/dir/x") == 0) {
         (void)unlinkat(f->root, "dir", AT_REMOVEDIR);
     }
@@ -214,13 +190,13 @@ Test(txfs_place, a_parent_that_goes_at_the_last_moment_leaves_ours_kept)
 {
     PUBLISH_FIXTURE(f, 8);
     make_dir(f->root, "dir");
-    pend(f, put_in_dir);
+    script_decide(f, put_in_dir);
     f->layer.before = remove_parent;
-    must(redo(f));
+    must(script_redo(f));
     f->layer.before = NULL;
     cr_assert_eq(pub_stat(f, "dir").st_ino, 0);
     kept_ours(f);
-    ktm_rollback(pending);
+    script_forget(f);
 }
 
 /* --- Directories that may be searched and not read --- */
@@ -228,7 +204,7 @@ Test(txfs_place, a_parent_that_goes_at_the_last_moment_leaves_ours_kept)
 static void deny_reading(struct layer *layer, struct layer_call *call)
 {
     struct stat st;
-    struct publish_fixture *f = fixture_of(layer);
+    struct publish_fixture *f = pub_of(layer);
     if (call->op == LAYER_open && fstatat(f->root, call->where + 1, &st, 0) == 0 &&
         S_ISDIR(st.st_mode)) {
         answer(call, -EACCES);
@@ -241,15 +217,15 @@ Test(txfs_place, below_directories_that_may_not_be_read_everything_is_done_by_wh
     for (int denied = 0; denied <= 1; denied++) {
         PUBLISH_FIXTURE(f, 8);
         pub_make_tree(f);
-        pend(f, pub_change_all);
+        script_decide(f, pub_change_all);
         f->layer.before = denied ? deny_reading : NULL;
-        must(redo(f));
+        must(script_redo(f));
         f->layer.before = NULL;
         char *is = pub_dump(f);
         pub_assert_same(is, denied ? wanted : is, "denied");
         free(denied ? wanted : NULL);
         wanted = is;
-        ktm_rollback(pending);
+        script_forget(f);
     }
     free(wanted);
 }
@@ -268,10 +244,10 @@ Test(txfs_place, an_attribute_that_is_gone_already_is_removed)
 {
     PUBLISH_FIXTURE(f, 8);
     pub_make_tree(f);
-    pend(f, pub_change_all);
+    script_decide(f, pub_change_all);
     f->layer.before = no_attribute;
-    must(redo(f));
+    must(script_redo(f));
     f->layer.before = NULL;
     cr_assert_eq(f->foreign_count, 0);
-    ktm_rollback(pending);
+    script_forget(f);
 }

@@ -4,8 +4,6 @@
 
 #include "publish_fixture.h"
 
-typedef void change_fn(struct publish_fixture *f, struct ktm_txn *txn);
-
 Test(txfs_publish, a_new_file_stands_with_content_mode_and_time)
 {
     PUBLISH_FIXTURE(f, 8);
@@ -155,7 +153,7 @@ Test(txfs_publish, a_small_file_costs_five_changing_calls)
 
 /* --- A publisher is killed before each of its operations; another finishes --- */
 
-static char *run_whole(change_fn *first, change_fn *second)
+static char *run_whole(pub_change_fn *first, pub_change_fn *second)
 {
     PUBLISH_FIXTURE(f, 8);
     pub_make_tree(f);
@@ -187,7 +185,8 @@ static bool redo_killed(struct publish_fixture *f, const struct ktm_commit_info 
     return WEXITSTATUS(state) == PUB_KILLED;
 }
 
-static bool kill_and_finish(change_fn *first, change_fn *second, uint64_t k, const char *wanted)
+static bool kill_and_finish(pub_change_fn *first, pub_change_fn *second, uint64_t k,
+                            const char *wanted)
 {
     PUBLISH_FIXTURE(f, 8);
     char when[64];
@@ -217,7 +216,7 @@ static bool kill_and_finish(change_fn *first, change_fn *second, uint64_t k, con
     return killed;
 }
 
-static void kill_everywhere(change_fn *first, change_fn *second, uint64_t at_least)
+static void kill_everywhere(pub_change_fn *first, pub_change_fn *second, uint64_t at_least)
 {
     char *wanted = run_whole(first, second);
     uint64_t k = 1;

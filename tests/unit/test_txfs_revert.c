@@ -2,15 +2,6 @@
 /* A reverted commit leaves the tree as it was before. */
 #include "publish_fixture.h"
 
-typedef void change_fn(struct publish_fixture *f, struct ktm_txn *txn);
-
-static tx_lsn commit(struct publish_fixture *f, change_fn *change)
-{
-    struct ktm_txn *txn = pub_begin(f);
-    change(f, txn);
-    return pub_commit(f, txn);
-}
-
 static void revert(struct publish_fixture *f, tx_lsn lsn)
 {
     struct ktm_txn *txn = pub_begin(f);
@@ -27,16 +18,16 @@ static void refused(struct publish_fixture *f, tx_lsn lsn, enum tx_status status
     ktm_rollback(txn);
 }
 
-static void there_and_back(change_fn *first, change_fn *second, bool checkpoint)
+static void there_and_back(pub_change_fn *first, pub_change_fn *second, bool checkpoint)
 {
     PUBLISH_FIXTURE(f, 8);
     f->without_counts = true;
     pub_make_tree(f);
     if (first != NULL) {
-        commit(f, first);
+        pub_commit_change(f, first);
     }
     char *before = pub_dump(f);
-    tx_lsn lsn = commit(f, second);
+    tx_lsn lsn = pub_commit_change(f, second);
     if (checkpoint) {
         must(ktm_checkpoint(f->tm, &f->err));
     }
@@ -82,7 +73,7 @@ Test(txfs_revert, a_revert_can_be_reverted)
 {
     PUBLISH_FIXTURE(f, 8);
     pub_foreign(f, "x", "old");
-    tx_lsn lsn = commit(f, put_x);
+    tx_lsn lsn = pub_commit_change(f, put_x);
     struct ktm_txn *txn = pub_begin(f);
     must(txfs_revert(txn, lsn, &f->err));
     lsn = pub_commit(f, txn);
@@ -95,15 +86,15 @@ Test(txfs_revert, a_path_changed_since_is_a_conflict_that_names_it)
 {
     PUBLISH_FIXTURE(f, 8);
     pub_foreign(f, "x", "old");
-    tx_lsn lsn = commit(f, put_x);
-    commit(f, put_x_again);
+    tx_lsn lsn = pub_commit_change(f, put_x);
+    pub_commit_change(f, put_x_again);
     refused(f, lsn, TX_ECONFLICT, "\"x\"");
 }
 
 Test(txfs_revert, a_strangers_edit_is_a_conflict)
 {
     PUBLISH_FIXTURE(f, 8);
-    tx_lsn lsn = commit(f, put_x);
+    tx_lsn lsn = pub_commit_change(f, put_x);
     struct timespec times[2] = {{0, UTIME_OMIT}, {0, 0}};
     times[1] = pub_stat(f, "x").st_mtim;
     pub_foreign(f, "x", "NEW"); /* same size, and the time is put back: only the hash tells */
@@ -115,7 +106,7 @@ Test(txfs_revert, a_strangers_edit_is_a_conflict)
 Test(txfs_revert, a_file_removed_since_is_a_conflict)
 {
     PUBLISH_FIXTURE(f, 8);
-    tx_lsn lsn = commit(f, put_x);
+    tx_lsn lsn = pub_commit_change(f, put_x);
     cr_assert_eq(unlinkat(f->root, "x", 0), 0);
     refused(f, lsn, TX_ECONFLICT, "\"x\"");
 }
@@ -123,7 +114,7 @@ Test(txfs_revert, a_file_removed_since_is_a_conflict)
 Test(txfs_revert, a_directory_filled_since_is_a_conflict)
 {
     PUBLISH_FIXTURE(f, 8);
-    tx_lsn lsn = commit(f, make_dir_d);
+    tx_lsn lsn = pub_commit_change(f, make_dir_d);
     pub_foreign(f, "made/late", "x");
     refused(f, lsn, TX_ECONFLICT, "\"made\"");
 }
@@ -131,8 +122,8 @@ Test(txfs_revert, a_directory_filled_since_is_a_conflict)
 Test(txfs_revert, a_commit_that_is_not_kept_is_not_found)
 {
     PUBLISH_FIXTURE(f, 1);
-    tx_lsn lsn = commit(f, put_x);
-    commit(f, put_x_again);
+    tx_lsn lsn = pub_commit_change(f, put_x);
+    pub_commit_change(f, put_x_again);
     must(ktm_checkpoint(f->tm, &f->err));
     refused(f, lsn, TX_ENOTFOUND, "not kept");
     refused(f, 0x777000, TX_ENOTFOUND, "not kept");
@@ -142,7 +133,7 @@ Test(txfs_revert, an_old_version_that_changed_in_undo_is_refused)
 {
     PUBLISH_FIXTURE(f, 8);
     pub_foreign(f, "x", "old");
-    tx_lsn lsn = commit(f, put_x);
+    tx_lsn lsn = pub_commit_change(f, put_x);
     must(ktm_checkpoint(f->tm, &f->err));
     for (int i = 0; i < 3; i++) {
         char path[64];

@@ -5,15 +5,7 @@
 
 #include "publish_failures.h"
 
-typedef void change_fn(struct publish_fixture *f, struct ktm_txn *txn);
 typedef void stranger_fn(struct publish_fixture *f);
-
-static tx_lsn commit(struct publish_fixture *f, change_fn *change)
-{
-    struct ktm_txn *txn = pub_begin(f);
-    change(f, txn);
-    return pub_commit(f, txn);
-}
 
 static void refused_in(struct publish_fixture *f, struct ktm_txn *txn, tx_lsn lsn,
                        enum tx_status status, const char *word)
@@ -49,6 +41,15 @@ static void change_one_of_each(struct publish_fixture *f, struct ktm_txn *txn)
     must(txfs_unlink(txn, "removed", &f->err));
     pub_write(f, txn, "written", 2, "AB");
     must(txfs_set_attr(txn, "amended", &attr, &f->err));
+}
+
+static tx_lsn commit_one_of_each(struct publish_fixture *f)
+{
+    pub_foreign(f, "old", "old");
+    pub_foreign(f, "removed", "removed");
+    pub_foreign(f, "written", "0123456789");
+    pub_foreign(f, "amended", "amended");
+    return pub_commit_change(f, change_one_of_each);
 }
 
 static void other_size(struct publish_fixture *f)
@@ -119,11 +120,7 @@ Test(txfs_revert_refused, each_difference_is_named)
     size_t count = sizeof(all) / sizeof(*all) - (getuid() != 0);
     for (size_t i = 0; i < count; i++) {
         PUBLISH_FIXTURE(f, 8);
-        pub_foreign(f, "old", "old");
-        pub_foreign(f, "removed", "removed");
-        pub_foreign(f, "written", "0123456789");
-        pub_foreign(f, "amended", "amended");
-        tx_lsn lsn = commit(f, change_one_of_each);
+        tx_lsn lsn = commit_one_of_each(f);
         all[i].change(f);
         refused(f, lsn, TX_ECONFLICT, all[i].word);
     }
@@ -135,8 +132,7 @@ static const char *shrinks;
 
 static void shrink(struct layer *layer, struct layer_call *call)
 {
-    struct publish_fixture *f = (struct publish_fixture *)((char *)layer -
-                                                           offsetof(struct publish_fixture, layer));
+    struct publish_fixture *f = pub_of(layer);
     if (call->op == LAYER_pread && strcmp(call->where + 1, shrinks) == 0) {
         int fd = openat(f->root, shrinks, O_WRONLY | O_CLOEXEC);
         cr_assert_eq(ftruncate(fd, 1), 0);
@@ -149,11 +145,7 @@ Test(txfs_revert_refused, a_file_that_becomes_shorter_while_it_is_read_has_chang
     static const char *const all[] = {"file", "written"};
     for (size_t i = 0; i < 2; i++) {
         PUBLISH_FIXTURE(f, 8);
-        pub_foreign(f, "old", "old");
-        pub_foreign(f, "removed", "removed");
-        pub_foreign(f, "written", "0123456789");
-        pub_foreign(f, "amended", "amended");
-        tx_lsn lsn = commit(f, change_one_of_each);
+        tx_lsn lsn = commit_one_of_each(f);
         shrinks = all[i];
         f->layer.before = shrink;
         refused(f, lsn, TX_ECONFLICT, "its content");
@@ -174,7 +166,7 @@ Test(txfs_revert_refused, an_old_version_that_is_gone_or_another_is_not_kept)
         PUBLISH_FIXTURE(f, 8);
         char slot[96];
         pub_foreign(f, "x", "old");
-        tx_lsn lsn = commit(f, put_x);
+        tx_lsn lsn = pub_commit_change(f, put_x);
         int removed = -1;
         for (unsigned i = 0; i < 4 && removed != 0; i++) {
             (void)snprintf(slot, sizeof(slot), "undo/%016llx/%u", (unsigned long long)lsn, i);
@@ -191,7 +183,7 @@ Test(txfs_revert_refused, an_old_version_that_is_gone_or_another_is_not_kept)
 Test(txfs_revert_refused, a_file_of_others_that_cannot_be_read_is_told)
 {
     PUBLISH_FIXTURE(f, 8);
-    commit(f, put_x);
+    pub_commit_change(f, put_x);
     int fd = openat(f->store, "undo/others", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     cr_assert_eq(ftruncate(fd, ((off_t)64 << 20) + 1), 0); /* as nobody of us wrote it */
     (void)close(fd);
@@ -233,7 +225,7 @@ Test(txfs_revert_refused, of_several_names_one_is_enough)
     cr_assert_eq(linkat(f->root, "x", f->root, "dir/y", 0), 0);
     cr_assert_eq(linkat(f->root, "x", f->root, "dir/z", 0), 0);
     pub_foreign(f, "dir/other", "text");
-    tx_lsn lsn = commit(f, unlink_x);
+    tx_lsn lsn = pub_commit_change(f, unlink_x);
     cr_assert_eq(revert_inode(f, lsn), pub_stat(f, "dir/y").st_ino);
     cr_assert_eq(pub_stat(f, "x").st_nlink, 4); /* three, and that of the slot */
 }
@@ -243,7 +235,7 @@ Test(txfs_revert_refused, two_names_that_were_removed_come_back_as_one_file)
     PUBLISH_FIXTURE(f, 8);
     pub_foreign(f, "x", "text");
     cr_assert_eq(linkat(f->root, "x", f->root, "y", 0), 0);
-    tx_lsn lsn = commit(f, unlink_both);
+    tx_lsn lsn = pub_commit_change(f, unlink_both);
     cr_assert_eq(revert_inode(f, lsn), pub_stat(f, "y").st_ino);
     cr_assert_str_eq(pub_text(f, "y"), "text");
 }
@@ -253,8 +245,7 @@ static stranger_fn *meanwhile;
 
 static void change_at_list(struct layer *layer, struct layer_call *call)
 {
-    struct publish_fixture *f = (struct publish_fixture *)((char *)layer -
-                                                           offsetof(struct publish_fixture, layer));
+    struct publish_fixture *f = pub_of(layer);
     if (call->op == LAYER_stat && strcmp(call->where, "/dir/y") == 0 && meanwhile != NULL) {
         meanwhile(f);
         meanwhile = NULL;
@@ -279,7 +270,7 @@ Test(txfs_revert_refused, a_name_that_goes_while_it_is_looked_at_is_none)
         pub_foreign(f, "x", "text");
         make_dir(f->root, "dir");
         cr_assert_eq(linkat(f->root, "x", f->root, "dir/y", 0), 0);
-        tx_lsn lsn = commit(f, unlink_x);
+        tx_lsn lsn = pub_commit_change(f, unlink_x);
         meanwhile = all[i];
         f->layer.before = change_at_list;
         struct ktm_txn *txn = pub_begin(f);
@@ -323,7 +314,7 @@ Test(txfs_revert_refused, names_that_are_too_deep_to_be_ours_are_passed_over)
     pub_make_deep(f, 17, path);
     pub_foreign(f, "x", "text");
     cr_assert_eq(linkat(f->root, "x", f->root, "y", 0), 0);
-    tx_lsn lsn = commit(f, unlink_x);
+    tx_lsn lsn = pub_commit_change(f, unlink_x);
     cr_assert_eq(revert_inode(f, lsn), pub_stat(f, "y").st_ino);
 }
 
@@ -333,7 +324,7 @@ Test(txfs_revert_refused, what_became_too_deep_in_its_slot_does_not_come_back)
     static char path[PUB_DEEP_MAX];
     char slot[96];
     pub_make_deep(f, 16, path);
-    tx_lsn lsn = commit(f, remove_d);
+    tx_lsn lsn = pub_commit_change(f, remove_d);
     int dir = -1;
     for (unsigned i = 0; i < 40 && dir < 0; i++) {
         (void)snprintf(slot, sizeof(slot), "undo/%016llx/%u", (unsigned long long)lsn, i);
@@ -352,9 +343,9 @@ Test(txfs_revert_refused, a_name_that_is_newer_than_the_snapshot_is_none)
     pub_foreign(f, "x", "text");
     cr_assert_eq(linkat(f->root, "x", f->root, "y", 0), 0);
     pub_foreign(f, "place", "a file");
-    tx_lsn lsn = commit(f, unlink_x);
+    tx_lsn lsn = pub_commit_change(f, unlink_x);
     struct ktm_txn *old = pub_begin(f); /* to which "place" is a file */
-    commit(f, make_directory);
+    pub_commit_change(f, make_directory);
     cr_assert_eq(renameat(f->root, "y", f->root, "place/y"), 0);
     must(txfs_revert(old, lsn, &f->err));
     must(txfs_stat(old, "x", &stat, &f->err));

@@ -224,19 +224,10 @@ static void prepare_others(struct publish_fixture *f)
     (void)close(fd);
 }
 
-static enum tx_status count_commit(void *arg, const struct ktm_commit_info *commit,
-                                   struct tx_error *err)
-{
-    (void)commit;
-    (void)err;
-    ++*(unsigned *)arg;
-    return TX_OK;
-}
-
 static void finish_others(struct publish_fixture *f)
 {
     unsigned count = 0;
-    must(txfs_history(f->fs, count_commit, &count, &f->err));
+    must(pub_count_history(f, &count));
     cr_assert_eq(count, 5);
     cr_assert_eq(faults_of(f), 0);
 }

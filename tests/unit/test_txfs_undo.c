@@ -146,8 +146,7 @@ Test(txfs_undo, names_that_are_no_commits_are_passed_over)
 static int opened_between;
 static void open_too(struct layer *layer, struct layer_call *call)
 {
-    struct publish_fixture *f = (struct publish_fixture *)((char *)layer -
-                                                           offsetof(struct publish_fixture, layer));
+    struct publish_fixture *f = pub_of(layer);
     if (call->op == LAYER_open && opened_between < 0) {
         opened_between = 0;
         must(txfs_undo_dir(f->fs, &opened_between, &f->err));

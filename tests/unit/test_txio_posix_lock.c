@@ -8,8 +8,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "txio/txio_internal.h"
-#include "unit/temp_dir.h"
+#include "unit/posix_tests.h"
 
 enum { MS = 1000000 };
 
@@ -282,18 +281,10 @@ Test(txio_posix_lock, identity_is_that_of_the_process)
     struct txio *io = txio_posix();
     uint32_t uid = 99;
     uint32_t gid = 99;
-    cr_assert_eq(io->ops->process_id(io), (uint64_t)getpid());
-    cr_assert_eq(io->ops->process_id(io), (uint64_t)getpid()); /* remembered */
     cr_assert_eq(io->ops->user_id(io, &uid, &gid), 0);
     cr_assert_eq(uid, geteuid());
     cr_assert_eq(gid, getegid());
-    pid_t child = fork_child();
-    if (child == 0) {
-        _exit(io->ops->process_id(io) == (uint64_t)getpid() ? 0 : 1);
-    }
-    int status = -1;
-    cr_assert_eq(waitpid(child, &status, 0), child);
-    cr_assert_eq(status, 0);
+    check_process_id();
 }
 
 Test(txio_posix_lock, boot_id_is_what_the_kernel_says)

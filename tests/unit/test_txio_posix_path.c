@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <signal.h>
-#include <stddef.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
-#include "txio/txio_internal.h"
-#include "unit/temp_dir.h"
+#include "unit/posix_tests.h"
 
 /*
  *   root/            what the tests stay beneath
@@ -230,27 +223,11 @@ Test(txio_posix_path, only_the_parent_has_to_fit_into_path_max)
     cr_assert_eq(io->ops->open(io, temp.fd, path + 2, TXIO_READ, 0), -ENAMETOOLONG);
 }
 
-/* Make openat2 fail as a kernel without it, or an old seccomp filter, would make it fail. */
-static void refuse_openat2(int error)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
-    cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) != 0) {
-        cr_skip_test("no seccomp here");
-    }
-}
-
 static void check_without_openat2(int error)
 {
     TX_AUTO(temp_dir) temp = temp_dir_new();
     int root = make_trees(&temp);
-    refuse_openat2(error);
+    refuse(SYS_openat2, error); /* as a kernel without it, or an old seccomp filter */
     check_rows(root);
     cr_assert(file_is(temp.fd, "outside/secret", "secret"));
 }
@@ -271,7 +248,7 @@ Test(txio_posix_path, openat2_that_never_settles_is_given_up)
     struct txio_stat stat;
     TX_AUTO(temp_dir) temp = temp_dir_new();
     int root = make_trees(&temp);
-    refuse_openat2(EAGAIN);
+    refuse(SYS_openat2, EAGAIN);
     cr_assert_eq(io->ops->stat(io, root, "dir/file", &stat), -EAGAIN);
     cr_assert_eq(io->ops->open(io, root, "dir/file", TXIO_READ, 0), -EAGAIN);
     cr_assert_eq(io->ops->stat(io, root, "file", &stat), 0); /* a single name needs no resolver */

@@ -1,35 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Answers of the system that a test can not bring about: a seccomp filter gives them. */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
-#include "txio/txio_internal.h"
-#include "unit/temp_dir.h"
-
-/* From now on this call fails where its argument `index` is `value`. */
-static void refuse(unsigned call, unsigned index, unsigned value, int error)
-{
-    unsigned argument = (unsigned)(offsetof(struct seccomp_data, args) + 8 * index);
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, argument),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
-    cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) != 0) {
-        cr_skip_test("no seccomp here");
-    }
-}
+#include "unit/posix_tests.h"
 
 /* The descriptor that the next open will answer. */
 static int next_descriptor(void)
@@ -41,8 +15,8 @@ static int next_descriptor(void)
 
 static void refuse_fstat(int fd)
 {
-    refuse(SYS_fstat, 0, (unsigned)fd, EIO);
-    refuse(SYS_newfstatat, 0, (unsigned)fd, EIO); /* what newer C libraries make of it */
+    refuse_with(SYS_fstat, 0, (unsigned)fd, EIO);
+    refuse_with(SYS_newfstatat, 0, (unsigned)fd, EIO); /* what newer C libraries make of it */
 }
 
 Test(txio_posix_refused, a_file_whose_kind_can_not_be_told_is_not_kept_open)
@@ -77,7 +51,7 @@ Test(txio_posix_refused, only_a_regular_file_is_waited_for)
     struct txio *io = txio_posix();
     TX_AUTO(temp_dir) temp = temp_dir_new();
     make_dir(temp.fd, "d");
-    refuse(SYS_openat, 0, (unsigned)temp.fd, EAGAIN);
+    refuse_with(SYS_openat, 0, (unsigned)temp.fd, EAGAIN);
     cr_assert_eq(io->ops->open(io, temp.fd, "d", TXIO_READ, 0), -EAGAIN);
 }
 
@@ -85,7 +59,7 @@ Test(txio_posix_refused, a_close_that_a_signal_interrupted_has_closed)
 {
     struct txio *io = txio_posix();
     int fd = dup(STDERR_FILENO);
-    refuse(SYS_close, 0, (unsigned)fd, EINTR);
+    refuse_with(SYS_close, 0, (unsigned)fd, EINTR);
     cr_assert_eq(io->ops->close(io, fd), 0);
 }
 
@@ -95,7 +69,7 @@ Test(txio_posix_refused, a_lock_in_use_has_one_error)
     TX_AUTO(temp_dir) temp = temp_dir_new();
     make_file(temp.fd, "f", "abc");
     int fd = io->ops->open(io, temp.fd, "f", TXIO_WRITE, 0);
-    refuse(SYS_fcntl, 1, F_OFD_SETLK, EACCES);
+    refuse_with(SYS_fcntl, 1, F_OFD_SETLK, EACCES);
     cr_assert_eq(io->ops->lock(io, fd, 0, TXIO_EXCLUSIVE_LOCK, false), -EAGAIN);
     (void)close(fd);
 }
@@ -105,35 +79,20 @@ Test(txio_posix_refused, a_boot_id_that_can_not_be_read_is_none)
     struct txio *io = txio_posix();
     uint8_t id[16] = {77};
     int before = open_descriptors();
-    refuse(SYS_read, 0, (unsigned)next_descriptor(), EIO);
+    refuse_with(SYS_read, 0, (unsigned)next_descriptor(), EIO);
     cr_assert_eq(io->ops->boot_id(io, id), -EIO);
     cr_assert_eq(id[0], 77);
     cr_assert_eq(open_descriptors(), before);
 }
 
-/* Right in the parent and in a child, as often as one asks. */
-static void check_process_id(void)
-{
-    struct txio *io = txio_posix();
-    cr_assert_eq(io->ops->process_id(io), (uint64_t)getpid());
-    cr_assert_eq(io->ops->process_id(io), (uint64_t)getpid());
-    pid_t child = fork_child();
-    if (child == 0) {
-        _exit(io->ops->process_id(io) == (uint64_t)getpid() ? 0 : 1);
-    }
-    int status = -1;
-    cr_assert_eq(waitpid(child, &status, 0), child);
-    cr_assert_eq(status, 0);
-}
-
 Test(txio_posix_refused, without_a_page_to_remember_it_the_id_is_asked_for)
 {
-    refuse(SYS_mmap, 1, sizeof(uint64_t), ENOMEM);
+    refuse_with(SYS_mmap, 1, sizeof(uint64_t), ENOMEM);
     check_process_id();
 }
 
 Test(txio_posix_refused, in_a_page_that_a_child_would_inherit_nothing_is_remembered)
 {
-    refuse(SYS_madvise, 2, MADV_WIPEONFORK, EINVAL);
+    refuse_with(SYS_madvise, 2, MADV_WIPEONFORK, EINVAL);
     check_process_id();
 }

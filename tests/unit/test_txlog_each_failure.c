@@ -5,8 +5,7 @@
  */
 #include "unit/log_fixture.h"
 
-#include "sim/fault.h"
-#include "unit/failing_alloc.h"
+#include "unit/each_failure.h"
 #include "unit/temp_dir.h"
 
 static struct temp_dir temp;
@@ -35,13 +34,6 @@ struct operation {
         TRIMS,
         FULL_DISK, /* no file can be made */
     } kind;
-};
-
-/* What fails: the n-th call, or the n-th allocation, counted from 1; 0: none. */
-struct failure {
-    uint64_t call;
-    uint64_t allocation;
-    int os_errno;
 };
 
 /* Consecutive records up to the last one, from the first one unless they may be trimmed. */
@@ -73,24 +65,21 @@ static void fill_disk(struct fault_layer *fault)
 }
 
 /* Act while something fails; answers whether something did. */
-static bool act_failing(const struct operation *operation, const struct failure *failure)
+static bool act_failing(const struct operation *operation, struct failure *failure)
 {
-    /* A descriptor of which nobody knows would be the test's leak. */
-    uint64_t never = LAYER_BIT(process_id) | LAYER_BIT(close) | LAYER_BIT(wake);
     struct fault_layer fault;
     fault_init(&fault, txio_posix(), false);
     if (operation->kind == FULL_DISK) {
         fill_disk(&fault);
     }
-    struct fault_rule *rule = fault_add(
-        &fault, &(struct fault_rule){.ops = FAULT_ALL_OPS & ~never, .nth = failure->call,
-                                     .times = 1, .kind = FAULT_ERRNO,
-                                     .os_errno = failure->os_errno});
     int before = open_descriptors();
     test_err = (struct tx_error){.status = TX_OK};
-    failing_alloc_begin(failure->allocation > 0 ? (size_t)failure->allocation - 1 : SIZE_MAX);
+    failing_alloc_begin(SIZE_MAX);
+    failure_begin(failure, &fault);
     enum tx_status status = operation->act(&fault.layer.io);
-    bool failed = failing_alloc_end() || rule->fired > 0;
+    failure_end(failure, &fault);
+    (void)failing_alloc_end();
+    bool failed = failure->fired;
     cr_assert_eq(failing_alloc.in_use, 0);
     cr_assert_eq(open_descriptors(), before);
     cr_assert(failed || status == TX_OK, "%s", test_err.text);
@@ -119,7 +108,7 @@ static void end(const struct operation *operation)
 }
 
 /* From the beginning unless all is as it was. */
-static bool once(const struct operation *operation, const struct failure *failure)
+static bool once(const struct operation *operation, struct failure *failure)
 {
     if (operation->kind == LOOKS) {
         return act_failing(operation, failure);
@@ -132,22 +121,21 @@ static bool once(const struct operation *operation, const struct failure *failur
 
 static void each_failure(const struct operation *operation)
 {
-    const int errors[] = {EIO, operation->kind == LOOKS ? ENOMEM : ENOSPC};
+    /* A descriptor of which nobody knows would be the test's leak. */
+    uint64_t never = LAYER_BIT(process_id) | LAYER_BIT(close) | LAYER_BIT(wake);
+    const int errors[] = {EIO, operation->kind == LOOKS ? ENOMEM : ENOSPC, 0}; /* 0: memory */
     operation->make();
     log_save(temp.fd);
     if (operation->kind == LOOKS) {
         begin(operation);
     }
     for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
-        struct failure failure = {.call = 1, .os_errno = errors[i]};
+        struct failure failure = {
+            .nth = 1, .os_errno = errors[i], .kind = FAULT_ERRNO, .ops = FAULT_ALL_OPS & ~never};
         while (once(operation, &failure)) {
-            failure.call++;
+            failure.nth++;
         }
-        cr_assert_gt(failure.call, 1);
-    }
-    struct failure failure = {.allocation = 1};
-    while (once(operation, &failure)) {
-        failure.allocation++;
+        cr_assert(failure.nth > 1 || errors[i] == 0);
     }
     if (operation->kind == LOOKS) {
         end(operation);

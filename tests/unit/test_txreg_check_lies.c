@@ -135,31 +135,17 @@ static void lie_circle(struct reg_writer *writer)
     put_child(writer, 5, "four", "four", 4);
 }
 
-static void put_key(struct reg_writer *writer, uint64_t id, uint8_t kind, const char *rest,
-                    const void *data, size_t size)
-{
-    struct reg_key key;
-    reg_key_head(&key, id, kind);
-    memcpy(key.bytes + key.size, rest, strlen(rest));
-    key.size = (uint16_t)(key.size + strlen(rest));
-    ok(reg_writer_put(writer, &key, data, size, ERR));
-}
-static void lie_short_key(struct reg_writer *writer)
-{
-    struct reg_key key = {.size = 3, .bytes = "key"};
-    ok(reg_writer_put(writer, &key, (const uint8_t *)"?", 1, ERR));
-}
 static void lie_long_header(struct reg_writer *writer)
 {
-    put_key(writer, 3, REG_HEADER, "more", "?", 1);
+    reg_put_record(writer, 3, REG_HEADER, "more", "?", 1);
 }
 static void lie_short_header(struct reg_writer *writer)
 {
-    put_key(writer, 3, REG_HEADER, "", "?", 1);
+    reg_put_record(writer, 3, REG_HEADER, "", "?", 1);
 }
 static void lie_short_child(struct reg_writer *writer)
 {
-    put_key(writer, 2, REG_CHILD, "TWO", "?", 1);
+    reg_put_record(writer, 2, REG_CHILD, "TWO", "?", 1);
 }
 static void lie_child_name(struct reg_writer *writer)
 {
@@ -170,7 +156,7 @@ static void lie_late_child(struct reg_writer *writer)
     uint8_t record[REG_CHILD_SIZE + 3];
     tx_fields_encode(reg_child_fields, &(struct reg_child){.id = 3, .revision = 9000}, record);
     memcpy(record + REG_CHILD_SIZE, "two", 3);
-    put_key(writer, 2, REG_CHILD, "TWO", record, sizeof(record));
+    reg_put_record(writer, 2, REG_CHILD, "TWO", record, sizeof(record));
 }
 static void lie_late_value(struct reg_writer *writer)
 {
@@ -178,7 +164,7 @@ static void lie_late_value(struct reg_writer *writer)
     struct reg_value value = {.revision = 9000, .name_size = 1};
     size_t size = reg_value_encode_head(&value, record);
     record[size] = 'A';
-    put_key(writer, 2, REG_VALUE, "A", record, size + 1);
+    reg_put_record(writer, 2, REG_VALUE, "A", record, size + 1);
 }
 static void lie_value_text(struct reg_writer *writer)
 {
@@ -188,7 +174,7 @@ static void lie_value_pages(struct reg_writer *writer)
 {
     uint8_t record[REG_VALUE_HEAD_MAX];
     struct reg_value value = {.name_size = 600, .is_out = true, .is_name_out = true, .ref = {1, 1}};
-    put_key(writer, 2, REG_LONG_VALUE, "0123456789abcdef", record,
+    reg_put_record(writer, 2, REG_LONG_VALUE, "0123456789abcdef", record,
             reg_value_encode_head(&value, record));
 }
 static void lie_id(struct reg_writer *writer)
@@ -267,7 +253,7 @@ static void lie_data(struct reg_writer *writer)
     ok(reg_writer_enqueue(writer, list, ERR));
     size_t size = reg_value_encode_head(&value, record);
     record[size] = 'A';
-    put_key(writer, 2, REG_VALUE, "A", record, size + 1);
+    reg_put_record(writer, 2, REG_VALUE, "A", record, size + 1);
 }
 static void lie_free(struct reg_writer *writer)
 {
@@ -320,7 +306,7 @@ Test(txreg_check_lies, none_is_believed)
         {lie_two_parents, "do not know each other"}, {lie_next_id, "from the future"},
         {lie_key_count, "3 keys, the root slot says 4"}, {lie_used_pages, "pages in use"},
         {lie_future, "from the future"}, {lie_kind, "record of unknown kind"},
-        {lie_circle, "not reached from the root"}, {lie_short_key, "records are not in order"},
+        {lie_circle, "not reached from the root"}, {reg_put_short_key, "records are not in order"},
         {lie_long_header, "record of unknown kind 1"}, {lie_short_header, "malformed header"},
         {lie_short_child, "malformed subkey"},
         {lie_child_name, "subkey is not where its name belongs"},

@@ -5,21 +5,11 @@
 #include "failing_alloc.h"
 #include "failing_io.h"
 
-static void put(struct reg_writer *writer, uint64_t id, enum reg_kind kind, const char *name,
-                const void *data, size_t size)
-{
-    struct reg_key key;
-    reg_key_head(&key, id, kind);
-    memcpy(key.bytes + key.size, name, strlen(name));
-    key.size = (uint16_t)(key.size + strlen(name));
-    ok(reg_writer_put(writer, &key, data, size, ERR));
-}
-
 static void put_out(struct reg_writer *writer, const char *name, struct reg_ref ref, uint32_t size)
 {
     uint8_t record[REG_VALUE_HEAD_MAX];
     struct reg_value value = {.is_out = true, .size = size, .ref = ref};
-    put(writer, 5, REG_LONG_VALUE, name, record, reg_value_encode_head(&value, record));
+    reg_put_record(writer, 5, REG_LONG_VALUE, name, record, reg_value_encode_head(&value, record));
 }
 
 typedef void fill_fn(struct reg_writer *writer);
@@ -46,7 +36,7 @@ static void fill_sound(struct reg_writer *writer)
     size_t size = reg_value_encode_head(&value, record) + 200;
     for (unsigned i = 0; i < 100; i++) {
         (void)snprintf(name, sizeof(name), "%03u", i);
-        put(writer, 4, REG_VALUE, name, record, size);
+        reg_put_record(writer, 4, REG_VALUE, name, record, size);
     }
     struct iovec part = {(void *)(uintptr_t)data, sizeof(data)};
     ok(reg_overflow_write(writer, &part, 1, &ref, ERR));
@@ -179,14 +169,9 @@ Test(txreg_search, may_fail_anywhere)
 
 /* --- Trees that no writer makes --------------------------------------------------------------- */
 
-static void fill_short_key(struct reg_writer *writer)
-{
-    struct reg_key key = {.size = 3, .bytes = "key"};
-    ok(reg_writer_put(writer, &key, (const uint8_t *)"?", 1, ERR));
-}
 static void fill_short_value(struct reg_writer *writer)
 {
-    put(writer, 5, REG_VALUE, "short", "?", 1);
+    reg_put_record(writer, 5, REG_VALUE, "short", "?", 1);
 }
 static void fill_low_page(struct reg_writer *writer)
 {
@@ -224,7 +209,7 @@ static void expect_fault(fill_fn *fill, const char *text)
 Test(txreg_search, marking_refuses_what_makes_no_sense)
 {
     ok(mark(fill_sound));
-    ok(mark(fill_short_key)); /* it is no value, whatever it is */
+    ok(mark(reg_put_short_key)); /* it is no value, whatever it is */
     expect_fault(fill_short_value, "malformed value");
     expect_fault(fill_low_page, "outside of the pages in use");
     expect_fault(fill_high_page, "outside of the pages in use");
