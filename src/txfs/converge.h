@@ -15,13 +15,19 @@ struct txfs_ref {
     struct txfs_step *step;
 };
 
+/* Where a commit put what it took away: into the slot of `ref`, or `below` the directory there. */
+struct txfs_gone {
+    struct txfs_ref ref;
+    const char *below; /* "", or "/" and the way down */
+};
+
 /* An object: one that the commits make, or one that was in the tree before them. */
 struct txfs_cnode {
     struct txfs_ref creator; /* step NULL: it was there before */
     /* Which inode it is: of an old object always, of a new one when a later commit saw it. */
     struct txfs_identity identity;
     struct tx_buf amendments; /* struct txfs_ref, in order */
-    struct tx_buf displaced;  /* struct txfs_ref whose slots it went to */
+    struct tx_buf displaced;  /* struct txfs_gone: where it went, by which of its names ever */
     const char *home;         /* a path where it stands now; NULL: none yet */
     uint64_t home_ino;
     bool built; /* made anew by this recovery */
@@ -40,7 +46,6 @@ struct txfs_goal {
     const char *path;
     struct txfs_cnode *node; /* NULL: nothing */
     struct tx_buf versions;  /* struct txfs_version; none: the object there is only amended */
-    bool left;               /* a stranger's newer object stands there */
 };
 
 struct txfs_model {
@@ -132,6 +137,9 @@ struct txfs_found {
 enum tx_status txfs_find(struct txfs_model *model, const struct txfs_goal *goal,
                          const struct txfs_cnode *node, struct txfs_found *found,
                          struct tx_error *err) TX_CHECKED;
+/* Only where commits put it away. */
+enum tx_status txfs_find_displaced(struct txfs_model *model, const struct txfs_cnode *node,
+                                   struct txfs_found *found, struct tx_error *err) TX_CHECKED;
 
 /* --- Moving (converge_place.c, converge_settle.c, converge_audit.c) --- */
 

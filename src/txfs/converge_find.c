@@ -12,7 +12,7 @@ enum { FIND_RETRIES_MAX = 100 };
 
 struct find_job {
     struct txfs_model *model;
-    const struct txfs_goal *goal;
+    const struct txfs_goal *goal; /* NULL: of the node, wherever it was */
     const struct txfs_cnode *node;
     struct txfs_found *found;
     struct tx_error *err;
@@ -44,7 +44,8 @@ static enum tx_status try_at(struct find_job *job, int dir, const char *path, bo
                    : tx_error_os(job->err, -result, "stat \"%.200s\"", path);
     }
     TX_TRY(txfs_judge(job->model, dir, path, &is, job->node, &verdict, job->err));
-    if (verdict == TXFS_IS && !txfs_goal_displaces(job->model, job->goal, &is)) {
+    if (verdict == TXFS_IS &&
+        (job->goal == NULL || !txfs_goal_displaces(job->model, job->goal, &is))) {
         found_at(found, fs, dir, path, movable);
     }
     return TX_OK;
@@ -84,10 +85,14 @@ static enum tx_status try_own_slots(struct find_job *job, const struct txfs_ref 
 
 static enum tx_status try_displaced(struct find_job *job)
 {
-    char slot[TXFS_SLOT_PATH_SIZE];
-    for (size_t i = 0; i < txfs_ref_count(&job->node->displaced); i++) {
-        txfs_ref_slot(txfs_ref_at(&job->node->displaced, i), slot);
-        TX_TRY(try_at(job, job->model->undo_dir, slot, false));
+    const struct tx_buf *displaced = &job->node->displaced;
+    const struct txfs_gone *all = (const struct txfs_gone *)(const void *)displaced->data;
+    for (size_t i = 0; i < displaced->size / sizeof(*all); i++) {
+        char slot[TXFS_SLOT_PATH_SIZE];
+        char path[TXFS_PATH_MAX + TXFS_SLOT_PATH_SIZE];
+        txfs_ref_slot(&all[i].ref, slot);
+        (void)snprintf(path, sizeof(path), "%s%s", slot, all[i].below); /* fits */
+        TX_TRY(try_at(job, job->model->undo_dir, path, false));
     }
     return TX_OK;
 }
@@ -213,4 +218,12 @@ enum tx_status txfs_find(struct txfs_model *model, const struct txfs_goal *goal,
     TX_TRY(try_created(&job));
     TX_TRY(try_displaced(&job));
     return try_below_displaced(&job);
+}
+
+enum tx_status txfs_find_displaced(struct txfs_model *model, const struct txfs_cnode *node,
+                                   struct txfs_found *found, struct tx_error *err)
+{
+    struct find_job job = {model, NULL, node, found, err};
+    *found = (struct txfs_found){.found = false};
+    return try_displaced(&job);
 }

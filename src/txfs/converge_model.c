@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/mutant.h"
 #include "txfs/converge.h"
 
 static void release_goal(void *value)
@@ -173,28 +174,59 @@ static enum tx_status met(struct txfs_model *model, struct txfs_cnode *now,
     return node_old(model, seen, node, err);
 }
 
-/* Versions of paths that went away with a directory above: nobody looks after what they displaced.
- */
-static void give_up(struct txfs_goal *goal)
+static enum tx_status note_gone(struct txfs_cnode *node, const struct txfs_ref *ref,
+                                const char *below, struct tx_error *err)
+{
+    struct txfs_gone gone = {*ref, below};
+    return tx_buf_append(&node->displaced, &gone, sizeof(gone), err);
+}
+
+/* Is it told from its likes, so that it may be looked for among objects that no commit names? */
+static bool is_certain(const struct txfs_cnode *node)
+{
+    return node->creator.step == NULL ||
+           node->creator.step->entry.payload == TXFS_PAYLOAD_STAGED;
+}
+
+/* A path that went away with a directory above, which `ref` displaced: nobody looks after what its
+ * versions displaced, and its object is to be found in there. */
+static enum tx_status give_up(struct txfs_goal *goal, const struct txfs_ref *ref,
+                              struct tx_error *err)
 {
     struct txfs_version *all = (struct txfs_version *)(void *)goal->versions.data;
     for (size_t i = 0; i < goal->versions.size / sizeof(*all); i++) {
         all[i].ref.step->flags |= all[i].before != NULL ? TXFS_STEP_LOST : 0;
     }
+    /* MUTANT_126: what went away with its directory is nowhere. */
+    bool carried = goal->node != NULL && is_certain(goal->node) && !TX_MUTANT(126);
+    const char *below = goal->path + strlen(ref->step->entry.path);
+    return carried ? note_gone(goal->node, ref, below, err) : TX_OK;
 }
 
-static bool void_below(struct txfs_model *model, const char *path)
+static enum tx_status void_below(struct txfs_model *model, const struct txfs_ref *ref, bool *any,
+                                 struct tx_error *err)
 {
     struct txfs_tree_key key;
     struct tx_map_entry below;
-    bool any = false;
-    txfs_tree_key_set(&key, path);
+    txfs_tree_key_set(&key, ref->step->entry.path);
     while (txfs_tree_below(&model->goals, &key, &below)) {
-        give_up(below.value);
+        TX_TRY(give_up(below.value, ref, err));
         (void)tx_map_remove(&model->goals, below.key, below.key_size); /* just found */
-        any = true;
+        *any = true;
     }
-    return any;
+    return TX_OK;
+}
+
+/* Where the object of a further name stood, so that it is known when that goes with a directory. */
+static enum tx_status note_target(struct txfs_model *model, const struct txfs_entry *link,
+                                  struct txfs_cnode *node, struct tx_error *err)
+{
+    struct txfs_goal *goal;
+    TX_TRY(goal_of(model, link->target, &goal, err));
+    if (txfs_goal_last(goal) == NULL && goal->node == NULL) {
+        goal->node = node;
+    }
+    return TX_OK;
 }
 
 static enum tx_status placed_node(struct txfs_model *model, const struct txfs_ref *ref,
@@ -215,7 +247,8 @@ static enum tx_status placed_node(struct txfs_model *model, const struct txfs_re
                        ? TX_OK
                        : tx_error_set(err, TX_ECORRUPT, "\"%.200s\" links to nothing", entry->path);
         }
-        return met(model, target != NULL ? target->node : NULL, &entry->source, node, err);
+        TX_TRY(met(model, target != NULL ? target->node : NULL, &entry->source, node, err));
+        return note_target(model, entry, *node, err);
     }
     default:
         TX_TRY(node_new(model, node, err));
@@ -231,13 +264,13 @@ static enum tx_status add_displacing(struct txfs_model *model, const struct txfs
     struct txfs_goal *goal;
     struct txfs_cnode *node;
     struct txfs_version version = {.ref = *ref};
-    version.unsure = void_below(model, entry->path);
+    TX_TRY(void_below(model, ref, &version.unsure, err));
     TX_TRY(goal_of(model, entry->path, &goal, err));
     goal->path = entry->path;
     TX_TRY(met(model, goal->node, &entry->base, &version.before, err));
     TX_TRY(placed_node(model, ref, &node, err));
     if (version.before != NULL) {
-        TX_TRY(tx_buf_append(&version.before->displaced, ref, sizeof(*ref), err));
+        TX_TRY(note_gone(version.before, ref, "", err));
     }
     TX_TRY(tx_buf_append(&goal->versions, &version, sizeof(version), err));
     goal->node = node;

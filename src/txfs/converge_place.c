@@ -17,12 +17,6 @@
 
 enum { PLACE_RETRIES_MAX = 100 };
 
-static void leave(struct txfs_model *model, struct txfs_goal *goal)
-{
-    goal->left = true;
-    txfs_foreign_report(model->fs, goal->path, "");
-}
-
 static void stands(struct txfs_goal *goal, const struct txio_stat *is)
 {
     if (goal->node->home == NULL) {
@@ -249,7 +243,6 @@ static enum tx_status after_placing(struct txfs_model *model, struct txfs_goal *
     int result;
     txfs_parents_drop(&model->work.parents);
     if (placed == TXFS_PLACED_NOWHERE) {
-        goal->left = true;
         txfs_model_turn(model, &txfs_goal_last(goal)->ref);
         return txfs_keep(&model->work, txfs_goal_last(goal)->ref.step, slot, err);
     }
@@ -269,7 +262,7 @@ static enum tx_status place(struct txfs_model *model, struct txfs_goal *goal, bo
     bool got;
     TX_TRY(obtain(model, goal, slot, &got, err));
     if (!got) {
-        leave(model, goal);
+        txfs_foreign_report(model->fs, goal->path, "");
         return TX_OK;
     }
     TX_TRY(txfs_place(&model->work, slot, goal->path, there, &placed, err));
@@ -304,7 +297,7 @@ static enum tx_status replace(struct txfs_model *model, struct txfs_goal *goal,
     if (owner == TXFS_STRANGERS) {
         TX_TRY(was_published(model, goal, &published, err));
         if (published) {
-            leave(model, goal);
+            txfs_foreign_report(model->fs, goal->path, "");
             return TX_OK;
         }
     }
@@ -323,7 +316,7 @@ static enum tx_status restore(struct txfs_model *model, struct txfs_goal *goal,
         TX_TRY(was_published(model, goal, &published, err));
     }
     if (published) {
-        leave(model, goal);
+        txfs_foreign_report(model->fs, goal->path, "");
         return TX_OK;
     }
     return place(model, goal, false, TXFS_STRANGERS, NULL, err);
@@ -335,9 +328,7 @@ static void meet(struct txfs_model *model, struct txfs_goal *goal, bool there,
 {
     if (there && txfs_is_object(model->fs, is, &goal->node->identity)) {
         stands(goal, is);
-    } else {
-        goal->left = true; /* settling keeps what was to be written, and reports */
-    }
+    } /* else settling keeps what was to be written, and reports */
 }
 
 /* Did one of the commits find something there? Not always the last: it may have made and removed

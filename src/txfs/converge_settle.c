@@ -113,7 +113,9 @@ static bool is_known(const struct txfs_model *model, const struct txfs_cnode *no
     return known.mode && known.uid && known.gid;
 }
 
-static enum tx_status set_attributes(struct txfs_model *model, struct txfs_cnode *node,
+/* `told`: the path by which the user knows it. */
+static enum tx_status set_attributes(struct txfs_model *model, const struct txfs_cnode *node,
+                                     int dir, const char *path, const char *told,
                                      struct tx_error *err)
 {
     struct txfs_attrs attrs = txfs_cnode_attrs(node);
@@ -121,12 +123,12 @@ static enum tx_status set_attributes(struct txfs_model *model, struct txfs_cnode
     if (attrs.mask == 0) {
         return TX_OK;
     }
-    TX_TRY(txio_stat_path(model->fs->io, model->fs->root_dir, node->home, &is, err));
+    TX_TRY(txio_stat_path(model->fs->io, dir, path, &is, err));
     if (!is_known(model, node, &is)) {
-        txfs_foreign_report(model->fs, node->home, "");
+        txfs_foreign_report(model->fs, told, "");
         return TX_OK;
     }
-    return txfs_attrs_apply(model->fs, model->fs->root_dir, node->home, &is, &attrs, err);
+    return txfs_attrs_apply(model->fs, dir, path, &is, &attrs, err);
 }
 
 /* A path whose object was replaced or removed before its change could be carried out. */
@@ -145,23 +147,32 @@ static enum tx_status keep_amendments(struct txfs_model *model, const struct txf
     return TX_OK;
 }
 
-static enum tx_status write_extents(struct txfs_model *model, const struct txfs_goal *goal,
-                                    const struct txio_stat *is, struct tx_error *err)
+/* *other: by now another file has the name. */
+static enum tx_status write_extents(struct txfs_model *model, const struct txfs_cnode *node,
+                                    int dir, const char *path, const struct txio_stat *is,
+                                    bool *other, struct tx_error *err)
 {
-    const struct txfs_cnode *node = goal->node;
-    for (size_t i = 0; i < txfs_ref_count(&node->amendments); i++) {
+    *other = false;
+    for (size_t i = 0; i < txfs_ref_count(&node->amendments) && !*other; i++) {
         const struct txfs_ref *ref = txfs_ref_at(&node->amendments, i);
-        bool other = false;
         if (ref->step->entry.payload == TXFS_PAYLOAD_EXTENTS) {
             txfs_model_turn(model, ref);
-            TX_TRY(txfs_extents_apply(&model->work, &ref->step->entry, model->fs->root_dir,
-                                      node->home, is, &other, err));
-        }
-        if (other) {
-            return keep_amendments(model, goal, err);
+            TX_TRY(txfs_extents_apply(&model->work, &ref->step->entry, dir, path, is, other, err));
         }
     }
     return TX_OK;
+}
+
+static enum tx_status settle_contents(struct txfs_model *model, const struct txfs_goal *goal,
+                                      const struct txio_stat *is, struct tx_error *err)
+{
+    const struct txfs_cnode *node = goal->node;
+    bool other;
+    if (S_ISREG(is->mode) && is_cache_only_perhaps(node)) {
+        TX_TRY(write_again(model, node, err));
+    }
+    TX_TRY(write_extents(model, node, model->fs->root_dir, node->home, is, &other, err));
+    return other ? keep_amendments(model, goal, err) : TX_OK;
 }
 
 enum settle_pass { SETTLE_CONTENTS, SETTLE_FILES, SETTLE_DIRECTORIES };
@@ -176,7 +187,8 @@ static enum tx_status settle_goal(struct txfs_model *model, struct txfs_goal *go
         return TX_OK; /* nothing, or settled under its first name */
     }
     if (node->home == NULL) {
-        bool tell = pass == SETTLE_CONTENTS && txfs_goal_last(goal) == NULL;
+        bool tell = pass == SETTLE_CONTENTS && txfs_goal_last(goal) == NULL &&
+                    txfs_ref_count(&node->amendments) > 0;
         return tell ? keep_amendments(model, goal, err) : TX_OK;
     }
     TX_TRY(txfs_root_stat(&model->work, goal->path, &is, &result, err));
@@ -184,13 +196,36 @@ static enum tx_status settle_goal(struct txfs_model *model, struct txfs_goal *go
         return TX_OK; /* a stranger at this very moment */
     }
     if (pass == SETTLE_CONTENTS) {
-        if (S_ISREG(is.mode) && is_cache_only_perhaps(node)) {
-            TX_TRY(write_again(model, node, err));
-        }
-        return write_extents(model, goal, &is, err);
+        return settle_contents(model, goal, &is, err);
     }
-    return S_ISDIR(is.mode) == (pass == SETTLE_DIRECTORIES) ? set_attributes(model, node, err)
-                                                            : TX_OK;
+    return S_ISDIR(is.mode) == (pass == SETTLE_DIRECTORIES)
+               ? set_attributes(model, node, model->fs->root_dir, node->home, node->home, err)
+               : TX_OK;
+}
+
+/* Later commits took away all names that commits know of a file that earlier ones changed in place.
+ * It may have others: where it was put away it is the same file. */
+static enum tx_status settle_displaced(struct txfs_model *model, const struct txfs_cnode *node,
+                                       struct tx_error *err)
+{
+    struct txfs_found found;
+    struct txio_stat is;
+    bool other; /* nobody else is at work below undo/ */
+    bool changed = txfs_ref_count(&node->amendments) > 0 && !TX_MUTANT(125);
+    if (node->home != NULL || node->creator.step != NULL || !changed) {
+        return TX_OK;
+    }
+    TX_TRY(txfs_find_displaced(model, node, &found, err));
+    if (!found.found) {
+        return TX_OK;
+    }
+    TX_TRY(txio_stat_path(model->fs->io, model->undo_dir, found.path, &is, err));
+    if (!S_ISREG(is.mode) || is.nlink == 1) {
+        return TX_OK; /* an old version, and no more */
+    }
+    TX_TRY(write_extents(model, node, model->undo_dir, found.path, &is, &other, err));
+    const char *told = txfs_ref_at(&node->amendments, 0)->step->entry.path;
+    return set_attributes(model, node, model->undo_dir, found.path, told, err);
 }
 
 /* Goals from the last to the first, so that a directory comes after what is below it. */
@@ -220,6 +255,10 @@ enum tx_status txfs_converge_settle(struct txfs_model *model, struct tx_error *e
         for (size_t i = 0; i < goals.size / sizeof(*all); i++) {
             TX_TRY(settle_goal(model, all[i], (enum settle_pass)pass, err));
         }
+    }
+    struct txfs_cnode **nodes = (struct txfs_cnode **)(void *)model->nodes.data;
+    for (size_t i = 0; i < model->nodes.size / sizeof(*nodes); i++) {
+        TX_TRY(settle_displaced(model, nodes[i], err));
     }
     return TX_OK;
 }

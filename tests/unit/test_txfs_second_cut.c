@@ -242,3 +242,83 @@ Test(txfs_second_cut, a_further_name_is_of_the_file_that_was_built_anew)
     cr_assert_eq(pub_stat(f, "x").st_ino, pub_stat(f, "y").st_ino);
     cr_assert_eq(f->foreign_count, 0);
 }
+
+static void unlink_the_name(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    must(txfs_unlink(txn, "d/x", &f->err));
+}
+static void replace_the_name(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    pub_put(f, txn, "d/x", "another");
+}
+static void remove_the_directory(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    must(txfs_remove_tree(txn, "d", &f->err));
+}
+static void replace_the_directory(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    remove_the_directory(f, txn);
+    pub_put(f, txn, "d", "a file");
+}
+
+/* A change in place is the file's, by whatever name it was made and whatever became of that name;
+ * no commit has to know the other names. */
+Test(txfs_second_cut, what_was_written_by_a_name_that_is_gone_reaches_the_others)
+{
+    static pub_change_fn *const all[] = {unlink_the_name, replace_the_name, remove_the_directory,
+                                         replace_the_directory};
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+        PUBLISH_FIXTURE(f, 8);
+        struct txio_attr attr = {.mask = TXIO_ATTR_MODE, .mode = 0604};
+        make_dir(f->root, "d");
+        pub_foreign(f, "d/x", "0123456789");
+        cr_assert_eq(linkat(f->root, "d/x", f->root, "y", 0), 0);
+        mode_t mode = pub_stat(f, "y").st_mode & 07777;
+        struct ktm_txn *txn = pub_begin(f);
+        pub_write(f, txn, "d/x", 2, "AB");
+        must(txfs_set_attr(txn, "d/x", &attr, &f->err));
+        pub_commit(f, txn);
+        pub_commit_change(f, all[i]);
+        pub_die(f);
+        pub_foreign(f, "y", "0123456789"); /* the power took the change */
+        cr_assert_eq(fchmodat(f->root, "y", mode, 0), 0);
+        pub_open(f);
+        cr_assert_str_eq(pub_text(f, "y"), "01AB456789");
+        cr_assert_eq(pub_stat(f, "y").st_mode & 07777, 0604);
+        cr_assert_eq(f->foreign_count, 0);
+    }
+}
+
+static void make_small(struct publish_fixture *f)
+{
+    pub_foreign(f, "d/x", "text");
+}
+static void make_staged(struct publish_fixture *f)
+{
+    struct ktm_txn *txn = pub_begin(f);
+    pub_put_bytes(f, txn, "d/x", 9000, 1);
+    pub_commit(f, txn);
+}
+static void link_to_y(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    must(txfs_link(txn, "d/x", "y", &f->err));
+}
+
+/* Of a file that an earlier commit made, too, where its payload cannot be built anew. */
+Test(txfs_second_cut, a_further_name_is_of_the_file_that_went_away_with_its_directory)
+{
+    static void (*const all[])(struct publish_fixture *f) = {make_small, make_staged};
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+        PUBLISH_FIXTURE(f, 8);
+        make_dir(f->root, "d");
+        all[i](f);
+        ino_t ino = pub_stat(f, "d/x").st_ino;
+        pub_commit_change(f, link_to_y);
+        pub_commit_change(f, remove_the_directory);
+        pub_die(f);
+        cr_assert_eq(unlinkat(f->root, "y", 0), 0); /* the power took it */
+        pub_open(f);
+        cr_assert_eq(pub_stat(f, "y").st_ino, ino);
+        cr_assert_eq(f->foreign_count, 0);
+    }
+}
