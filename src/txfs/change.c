@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/mutant.h"
 #include "txfs/open_file.h"
 
 void txfs_change_start(const struct txfs_view *view, const char *path,
@@ -41,6 +42,35 @@ void txfs_change_amend(const struct txfs_view *view, const struct txfs_object *o
         entry->source = entry->base;
     }
     entry->flags |= TXFS_ENTRY_SAME;
+}
+
+/* What is changed under one name while another name's entry speaks for the file, is changed under
+ * this one too: an entry that says no more than that the transaction met it here. */
+static enum tx_status add_name(struct txfs_view *view, const char *path,
+                               const struct txfs_object *object, struct tx_error *err)
+{
+    struct txfs_entry entry;
+    bool entered = txfs_view_node(view, path) != NULL;
+    /* MUTANT_127: only the name that speaks for a file counts as changed. */
+    if (strcmp(path, object->path) == 0 || entered || TX_MUTANT(127)) {
+        return TX_OK;
+    }
+    txfs_change_start(view, path, object, TXFS_CHANGE_ATTRIBUTES, &entry);
+    entry.source = entry.base;
+    entry.flags |= TXFS_ENTRY_SAME;
+    return txfs_view_add(view, &entry, err);
+}
+
+enum tx_status txfs_change_add(struct txfs_view *view, const char *path,
+                               const struct txfs_object *object, const struct txfs_entry *entry,
+                               struct tx_error *err)
+{
+    size_t begun = view->consumed;
+    enum tx_status status = txfs_view_add(view, entry, err);
+    if (status == TX_OK) {
+        status = add_name(view, path, object, err);
+    }
+    return txfs_view_end_change(view, begun, status);
 }
 
 void txfs_change_new_attr(const struct txfs_view *view, const struct txfs_dir_ref *parent,

@@ -229,7 +229,7 @@ static enum tx_status emit_extents(struct txfs_file *file, const struct txfs_obj
     entry.atime_ns = entry.mask & TXFS_SETS_TIMES ? entry.atime_ns : TXFS_KEEP_TIME;
     entry.mask |= TXFS_SETS_TIMES;
     entry.mtime_ns = view->fs->io->ops->realtime_ns(view->fs->io);
-    return txfs_view_add(view, &entry, err);
+    return txfs_change_add(view, file->path, object, &entry, err);
 }
 
 /* Copy what was written through the handle over what another handle made of the file meanwhile. */

@@ -102,5 +102,5 @@ enum tx_status txfs_set_attr(struct ktm_txn *txn, const char *path, const struct
     txfs_change_amend(view, &object, &entry);
     lay_attr(&object, attr, &entry);
     TX_TRY(check_allowed(view, &object, attr, &entry, err));
-    return txfs_view_add(view, &entry, err);
+    return txfs_change_add(view, canonical, &object, &entry, err);
 }

@@ -75,7 +75,7 @@ static enum tx_status add_block(struct xattr_op *op, const struct txfs_xattr *ch
     entry.mask |= TXFS_SETS_XATTRS;
     entry.xattrs = block.data;
     entry.xattrs_size = (uint32_t)block.size;
-    return txfs_view_add(op->view, &entry, err);
+    return txfs_change_add(op->view, op->path, &op->object, &entry, err);
 }
 
 bool txfs_xattr_is_ours(const struct txfs_view *view, const char *name)

@@ -159,6 +159,10 @@ void txfs_change_start(const struct txfs_view *view, const char *path,
 /* Start an entry that says more about an object: everything that is known of it so far. */
 void txfs_change_amend(const struct txfs_view *view, const struct txfs_object *object,
                        struct txfs_entry *entry);
+/* Add such an entry, for the object that `path` was looked up as. */
+enum tx_status txfs_change_add(struct txfs_view *view, const char *path,
+                               const struct txfs_object *object, const struct txfs_entry *entry,
+                               struct tx_error *err) TX_CHECKED;
 /* Attributes of a new object: the caller's own, now. */
 void txfs_change_new_attr(const struct txfs_view *view, const struct txfs_dir_ref *parent,
                           uint32_t mode, struct txfs_entry *entry);

@@ -9,7 +9,7 @@ sim() { "$txcrash" sim "$@"; }
 
 # Each kind of fault by itself, with cuts and kills; then with everything at once: 100,000 in all
 # (tests/sim/README.md says what they do not judge). The same seeds on every machine; further ones
-# are for `make sim-soak`: seed 2586 with short transfers only is a violation that is not mended.
+# are for `make sim-soak`.
 # Under the sanitizers ten histories take a second, where they are 250 otherwise.
 count=$(awk -v scale="${TXKIT_TEST_SCALE:-1}" -v share="${TXKIT_SANITIZERS:+0.16}" \
     'BEGIN { n = 2500 * (scale < 0.5 ? scale : 1) * (share ? share : 1)

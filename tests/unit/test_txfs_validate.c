@@ -325,3 +325,51 @@ Test(txfs_validate, what_a_program_removed_after_it_was_changed_is_a_conflict_at
     refused(TX_ECONFLICT, txfs_stat(txn, "a", &stat, &f.err));
     conflicts(&f, txn, "a", program);
 }
+
+static enum tx_status cut_it(struct ktm_txn *txn, struct tx_error *err)
+{
+    return txfs_truncate(txn, "d/b", 1, err);
+}
+static enum tx_status set_its_mode(struct ktm_txn *txn, struct tx_error *err)
+{
+    struct txio_attr attr = {.mask = TXIO_ATTR_MODE, .mode = 0604};
+    return txfs_set_attr(txn, "d/b", &attr, err);
+}
+static enum tx_status give_it_an_attribute(struct ktm_txn *txn, struct tx_error *err)
+{
+    return txfs_set_xattr(txn, "d/b", "trusted.x", "1", 1, err);
+}
+typedef enum tx_status shared_change_fn(struct ktm_txn *txn, struct tx_error *err);
+
+/* Although the change is noted down once, under the name by which the first one was made. */
+static void two_names_count(shared_change_fn *change, bool by_a_program)
+{
+    TX_AUTO(fs_fixture) f = fs_fixture_new();
+    make_dir(f.root, "d");
+    make_file(f.root, "c", "0123");
+    cr_assert_eq(linkat(f.root, "c", f.root, "d/b", 0), 0);
+    struct ktm_txn *txn = fs_begin(&f);
+    struct ktm_txn *mover = fs_begin(&f);
+    struct ktm_id id = ktm_txn_id(txn);
+    must(txfs_truncate(txn, "c", 2, &f.err));
+    must(change(txn, &f.err));
+    must(ktm_detach(txn, &f.err));
+    if (by_a_program) {
+        cr_assert_eq(renameat(f.root, "d", f.root, "e"), 0);
+        ktm_rollback(mover);
+    } else {
+        must(txfs_rename(mover, "d", "e", 0, &f.err));
+        must(ktm_commit(mover, NULL, &f.err));
+    }
+    must(ktm_attach(f.tm, &id, &txn, &f.err));
+    conflicts(&f, txn, "d/b", by_a_program ? program : "changed by transaction");
+    cr_assert(file_is(f.root, "c", "0123"));
+}
+
+Test(txfs_validate, every_name_by_which_a_file_was_changed_counts)
+{
+    static shared_change_fn *const all[] = {cut_it, set_its_mode, give_it_an_attribute};
+    for (size_t i = 0; i < 2 * (sizeof all / sizeof *all); i++) {
+        two_names_count(all[i / 2], i % 2 != 0);
+    }
+}
