@@ -55,6 +55,7 @@ struct txio_stat {
     int64_t atime_ns; /* nanoseconds since 1970 UTC */
     int64_t mtime_ns;
     int64_t ctime_ns;
+    int64_t btime_ns; /* birth; 0: the file system does not tell */
 };
 
 enum txio_attr_mask {

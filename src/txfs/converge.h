@@ -29,7 +29,7 @@ struct txfs_cnode {
     struct tx_buf amendments; /* struct txfs_ref, in order */
     struct tx_buf displaced;  /* struct txfs_gone: where it went, by which of its names ever */
     const char *home;         /* a path where it stands now; NULL: none yet */
-    uint64_t home_ino;
+    struct txio_stat home_is; /* as it was met there */
     bool built; /* made anew by this recovery */
     bool settled;
 };

@@ -57,7 +57,8 @@ static enum tx_status try_home(struct find_job *job)
     struct txio_stat is;
     int result;
     TX_TRY(txfs_root_stat(&job->model->work, job->node->home, &is, &result, job->err));
-    if (result == 0 && is.ino == job->node->home_ino && !TX_MUTANT(105)) {
+    if (result == 0 && txfs_is_one_inode(job->model->fs, &is, &job->node->home_is) &&
+        !TX_MUTANT(105)) {
         found_at(job->found, job->model->fs, job->model->fs->root_dir, job->node->home, false);
         return TX_OK;
     }

@@ -21,7 +21,7 @@ static void stands(struct txfs_goal *goal, const struct txio_stat *is)
 {
     if (goal->node->home == NULL) {
         goal->node->home = goal->path;
-        goal->node->home_ino = is->ino;
+        goal->node->home_is = *is;
     }
     struct txfs_version *last = txfs_goal_last(goal);
     if (last != NULL && txfs_entry_is_new(&last->ref.step->entry)) {
@@ -139,7 +139,7 @@ static bool is_further_name(const struct txfs_model *model, const struct txfs_go
 {
     const struct txfs_version *last = txfs_goal_last(goal);
     return !TX_MUTANT(63) && goal->node != NULL && goal->node->home != NULL &&
-           is->ino == goal->node->home_ino &&
+           txfs_is_one_inode(model->fs, is, &goal->node->home_is) &&
            !txfs_is_object(model->fs, is, &last->ref.step->entry.base);
 }
 
@@ -364,7 +364,8 @@ enum tx_status txfs_converge_goal(struct txfs_model *model, struct txfs_goal *go
         return restore(model, goal, err);
     }
     if (goal->node->home != NULL) { /* a further name: of that very inode */
-        verdict = is.ino == goal->node->home_ino ? TXFS_IS : TXFS_OTHER;
+        bool same = txfs_is_one_inode(model->fs, &is, &goal->node->home_is);
+        verdict = same ? TXFS_IS : TXFS_OTHER;
     } else if (!txfs_goal_displaces(model, goal, &is)) {
         TX_TRY(txfs_judge(model, model->fs->root_dir, goal->path, &is, goal->node, &verdict, err));
     }

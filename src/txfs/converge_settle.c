@@ -34,7 +34,7 @@ static enum tx_status write_again(struct txfs_model *model, const struct txfs_cn
         return tx_error_os(err, -fd, "open \"%.200s\"", node->home);
     }
     bool same = false;
-    enum tx_status status = txfs_opened_is(io, fd, node->home_ino, &same, err);
+    enum tx_status status = txfs_opened_is(model->fs, fd, &node->home_is, &same, err);
     if (status == TX_OK && same) {
         status = txfs_content_write(model, node, fd, err);
     }
@@ -192,7 +192,7 @@ static enum tx_status settle_goal(struct txfs_model *model, struct txfs_goal *go
         return tell ? keep_amendments(model, goal, err) : TX_OK;
     }
     TX_TRY(txfs_root_stat(&model->work, goal->path, &is, &result, err));
-    if (result < 0 || is.ino != node->home_ino) {
+    if (result < 0 || !txfs_is_one_inode(model->fs, &is, &node->home_is)) {
         return TX_OK; /* a stranger at this very moment */
     }
     if (pass == SETTLE_CONTENTS) {

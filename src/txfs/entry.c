@@ -14,7 +14,8 @@
         ENTRY_FIELD(which.size, phrase ": bytes"),                                                 \
         ENTRY_FIELD(which.rdev, phrase ": device number of a device"),                             \
         ENTRY_FIELD(which.uid, phrase ": owner"), ENTRY_FIELD(which.gid, phrase ": group"),        \
-        ENTRY_FIELD(which.nlink, phrase ": names"), TX_FIELD_ZERO(4),                              \
+        ENTRY_FIELD(which.nlink, phrase ": names"),                                                \
+        ENTRY_FIELD(which.birth, phrase ": hash of its birth time, 0: not known"),                 \
         ENTRY_FIELD(which.mtime_ns, phrase ": modification time, ns"),                             \
         ENTRY_FIELD(which.ctime_ns, phrase ": change time, ns")
 

@@ -5,7 +5,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/hash.h"
+#include "base/mutant.h"
 #include "txfs/txfs_internal.h"
+
+/* Never 0 when it is known. */
+static uint32_t birth_of(const struct txio_stat *stat)
+{
+    return stat->btime_ns == 0
+               ? 0
+               : (uint32_t)tx_hash64(&stat->btime_ns, sizeof stat->btime_ns, 0) | 1;
+}
 
 struct txfs_identity txfs_identity_of(const struct txio_stat *stat)
 {
@@ -18,16 +28,35 @@ struct txfs_identity txfs_identity_of(const struct txio_stat *stat)
         .uid = stat->uid,
         .gid = stat->gid,
         .nlink = stat->nlink,
+        .birth = birth_of(stat),
         .mtime_ns = stat->mtime_ns,
         .ctime_ns = stat->ctime_ns,
     };
+}
+
+/* File systems give the number of a file that is gone to the next one; its birth tells them
+ * apart. */
+static bool is_born_otherwise(const struct txfs *fs, const struct txio_stat *is,
+                              const struct txfs_identity *identity)
+{
+    uint32_t birth = birth_of(is);
+    /* MUTANT_128: an inode number is never given again. */
+    return fs->keeps_births && birth != 0 && identity->birth != 0 && birth != identity->birth &&
+           !TX_MUTANT(128);
 }
 
 bool txfs_is_object(const struct txfs *fs, const struct txio_stat *is,
                     const struct txfs_identity *identity)
 {
     return identity->existed && is->ino == identity->ino && is->dev == fs->root_dev &&
-           (is->mode & S_IFMT) == (identity->mode & S_IFMT);
+           (is->mode & S_IFMT) == (identity->mode & S_IFMT) &&
+           !is_born_otherwise(fs, is, identity);
+}
+
+bool txfs_is_one_inode(const struct txfs *fs, const struct txio_stat *a, const struct txio_stat *b)
+{
+    bool born_together = !fs->keeps_births || a->btime_ns == b->btime_ns || TX_MUTANT(128);
+    return a->ino == b->ino && born_together;
 }
 
 bool txfs_identity_same_object(const struct txfs_identity *a, const struct txfs_identity *b)

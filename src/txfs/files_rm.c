@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The files RM as the transaction manager sees it. */
+#include <linux/magic.h>
 #include <string.h>
 
 #include "txfs/open_file.h"
@@ -68,6 +69,19 @@ static void lay_options(const struct txfs_options *options, struct txfs *fs)
     fs->history_size_max = options->history_size_max;
 }
 
+/* Others may change it: overlayfs does when a file is first opened for writing. */
+static enum tx_status find_births(struct txfs *fs, struct tx_error *err)
+{
+    struct txio_fs_info info;
+    int got = fs->io->ops->fs_info(fs->io, fs->store_dir, &info);
+    if (got < 0) {
+        return tx_error_os(err, -got, "ask for the kind of file system");
+    }
+    fs->keeps_births = info.type == EXT4_SUPER_MAGIC || info.type == XFS_SUPER_MAGIC ||
+                       info.type == BTRFS_SUPER_MAGIC || info.type == TMPFS_MAGIC;
+    return TX_OK;
+}
+
 static enum tx_status open_parts(const struct txfs_options *options, struct txfs *fs,
                                  struct tx_error *err)
 {
@@ -81,6 +95,7 @@ static enum tx_status open_parts(const struct txfs_options *options, struct txfs
     }
     TX_TRY(txio_stat_fd(fs->io, fs->store_dir, &stat, err));
     fs->root_dev = stat.dev; /* where new objects are built, so where they have to go */
+    TX_TRY(find_births(fs, err));
     return txfs_publisher_open(fs, err);
 }
 

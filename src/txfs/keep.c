@@ -100,7 +100,7 @@ enum tx_status txfs_extents_apply(struct txfs_work *work, const struct txfs_entr
     TX_AUTO(txfs_source) source = {.fs = work->fs, .fd = -1};
     TX_TRY(open_extents(work, entry, &source, err));
     TX_TRY(txio_open(io, dir, name, TXIO_WRITE, 0, &fd, err));
-    enum tx_status status = txfs_opened_is(io, fd, is->ino, &same, err);
+    enum tx_status status = txfs_opened_is(work->fs, fd, is, &same, err);
     *other = !same;
     if (status == TX_OK && same) {
         status = txfs_extents_write(&source, fd, entry, err);

@@ -13,12 +13,12 @@ bool txfs_is_no_path(int result)
     return result == -ENOENT || result == -ENOTDIR || result == -ELOOP || result == -EXDEV;
 }
 
-enum tx_status txfs_opened_is(struct txio *io, int fd, uint64_t ino, bool *same,
-                              struct tx_error *err)
+enum tx_status txfs_opened_is(const struct txfs *fs, int fd, const struct txio_stat *seen,
+                              bool *same, struct tx_error *err)
 {
     struct txio_stat opened;
-    TX_TRY(txio_stat_fd(io, fd, &opened, err));
-    *same = opened.ino == ino || TX_MUTANT(123);
+    TX_TRY(txio_stat_fd(fs->io, fd, &opened, err));
+    *same = txfs_is_one_inode(fs, &opened, seen) || TX_MUTANT(123);
     return TX_OK;
 }
 

@@ -153,8 +153,8 @@ static inline enum tx_status txfs_close_written(struct txio *io, int fd, enum tx
     return txio_close(io, fd, err);
 }
 /* Is it the inode seen at its name, or one that a stranger put there before the opening? */
-enum tx_status txfs_opened_is(struct txio *io, int fd, uint64_t ino, bool *same,
-                              struct tx_error *err) TX_CHECKED;
+enum tx_status txfs_opened_is(const struct txfs *fs, int fd, const struct txio_stat *seen,
+                              bool *same, struct tx_error *err) TX_CHECKED;
 /* -errno of an operation that found no way to its object: gone, or through something that is no
  * directory (any more). */
 bool txfs_is_no_path(int result);

@@ -69,6 +69,7 @@ struct txfs_identity {
     uint32_t uid;
     uint32_t gid;
     uint32_t nlink; /* names */
+    uint32_t birth; /* a hash of the time; 0: not known */
     int64_t mtime_ns;
     int64_t ctime_ns;
 };
@@ -158,9 +159,13 @@ struct txfs_identity txfs_identity_of(const struct txio_stat *stat);
  */
 bool txfs_identity_same(const struct txfs_identity *a, const struct txfs_identity *b);
 bool txfs_identity_same_object(const struct txfs_identity *a, const struct txfs_identity *b);
-/* Is this the object of the identity, on the store's volume? False when nothing stood there. */
+/* Is this the object of the identity, on the store's volume: inode, type, and birth where that is
+ * told and kept? False when nothing stood there. */
 bool txfs_is_object(const struct txfs *fs, const struct txio_stat *is,
                     const struct txfs_identity *identity);
+
+/* Do two looks, both by us and not long ago, show one inode of the store's volume? */
+bool txfs_is_one_inode(const struct txfs *fs, const struct txio_stat *a, const struct txio_stat *b);
 
 /* The mode that a file has after a change of owner: without the set-id bits that mean execution. */
 uint32_t txfs_mode_after_chown(uint32_t mode);
@@ -211,6 +216,7 @@ struct txfs {
     int store_dir;
     char *store_name; /* NULL when the store is not below the root */
     uint64_t root_dev;
+    bool keeps_births; /* of the root's file system: an object's birth time never changes */
     uint64_t inline_max;
     uint64_t inline_total_max;
     uint32_t history_count_max;

@@ -2,6 +2,7 @@
 /* Contents of files, and their durability. */
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -92,42 +93,48 @@ int64_t os_seek(OS_SELF, int fd, uint64_t offset, bool hole)
 
 /* File systems hold dates beyond 2262, which nanoseconds in 64 bits do not: the nearest then. The
  * least of all means "leave the time", and no whole seconds come to it. */
-static int64_t nanoseconds(const struct timespec *time)
+static int64_t nanoseconds(const struct statx_timestamp *time)
 {
     int64_t ns;
-    if (__builtin_mul_overflow((int64_t)time->tv_sec, 1000000000, &ns) ||
+    if (__builtin_mul_overflow(time->tv_sec, 1000000000, &ns) ||
         __builtin_add_overflow(ns, time->tv_nsec, &ns)) {
         return time->tv_sec < 0 ? INT64_MIN + 1 : INT64_MAX;
     }
     return ns;
 }
 
-void os_stat_convert(const struct stat *from, struct txio_stat *to)
+void os_stat_convert(const struct statx *from, struct txio_stat *to)
 {
     *to = (struct txio_stat){
-        .dev = from->st_dev,
-        .ino = from->st_ino,
-        .size = (uint64_t)from->st_size,
-        .allocated = (uint64_t)from->st_blocks * 512, /* whatever the block size is */
-        .rdev = from->st_rdev,
-        .mode = from->st_mode,
-        .uid = from->st_uid,
-        .gid = from->st_gid,
-        .nlink = (uint32_t)from->st_nlink,
-        .atime_ns = nanoseconds(&from->st_atim),
-        .mtime_ns = nanoseconds(&from->st_mtim),
-        .ctime_ns = nanoseconds(&from->st_ctim),
+        .dev = makedev(from->stx_dev_major, from->stx_dev_minor),
+        .ino = from->stx_ino,
+        .size = from->stx_size,
+        .allocated = from->stx_blocks * 512, /* whatever the block size is */
+        .rdev = makedev(from->stx_rdev_major, from->stx_rdev_minor),
+        .mode = from->stx_mode,
+        .uid = from->stx_uid,
+        .gid = from->stx_gid,
+        .nlink = from->stx_nlink,
+        .atime_ns = nanoseconds(&from->stx_atime),
+        .mtime_ns = nanoseconds(&from->stx_mtime),
+        .ctime_ns = nanoseconds(&from->stx_ctime),
+        .btime_ns = from->stx_mask & STATX_BTIME ? nanoseconds(&from->stx_btime) : 0,
     };
 }
 
-int os_fstat(OS_SELF, int fd, struct txio_stat *stat)
+int os_stat_at(int dir, const char *name, int flags, struct txio_stat *stat)
 {
-    struct stat native;
-    int result = OS_CALL(fstat(fd, &native));
+    struct statx native;
+    int result = OS_CALL(statx(dir, name, flags, STATX_BASIC_STATS | STATX_BTIME, &native));
     if (result == 0) {
         os_stat_convert(&native, stat);
     }
     return result;
+}
+
+int os_fstat(OS_SELF, int fd, struct txio_stat *stat)
+{
+    return os_stat_at(fd, "", AT_EMPTY_PATH, stat);
 }
 
 int os_fs_info(OS_SELF, int fd, struct txio_fs_info *info)

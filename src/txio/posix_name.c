@@ -13,15 +13,8 @@
 int os_stat(OS_SELF, int dir, const char *path, struct txio_stat *stat)
 {
     TX_AUTO(os_place) place = OS_PLACE_INIT;
-    struct stat native;
     int result = os_place_find(&place, dir, path);
-    if (result == 0) {
-        result = OS_CALL(fstatat(place.dir, place.name, &native, place.no_follow));
-    }
-    if (result == 0) {
-        os_stat_convert(&native, stat);
-    }
-    return result;
+    return result < 0 ? result : os_stat_at(place.dir, place.name, place.no_follow, stat);
 }
 
 /* Hand the entries of one getdents buffer on. */

@@ -124,7 +124,9 @@ static inline void txio_parent_auto(struct txio_parent *parent)
 enum tx_status txio_path_error(struct tx_error *err, int result, const char *verb, int dir,
                                const char *path);
 
-struct stat;
-void os_stat_convert(const struct stat *from, struct txio_stat *to);
+/* statx(2) with its flags. */
+int os_stat_at(int dir, const char *name, int flags, struct txio_stat *stat);
+struct statx;
+void os_stat_convert(const struct statx *from, struct txio_stat *to);
 
 #endif

@@ -5,8 +5,8 @@
 . "${srcdir:?}/tests/powercut/powercut_lib.sh"
 habits=$builddir/tests/powercut/habits
 
-replace() { # FS HABIT
-    printf '%s\n' --fs "$1" --states "$(scaled 150)" \
+replace() { # FS HABIT [STATES]
+    printf '%s\n' --fs "$1" --states "${3:-$(scaled 150)}" \
         --check "$habits check-replace {dir} {acks}" -- "$habits" replace '{dir}' "$2"
 }
 append() {
@@ -78,7 +78,7 @@ if command -v sqlite3 >/dev/null; then
     acquits "$fs: SQLite, rollback journal, synchronous=EXTRA" "${given[@]}"
 fi
 
-# A disk that lies takes away what every program relies on.
-arguments replace "$fs" good
+# A disk that lies takes away what every program relies on: in one state of seven.
+arguments replace "$fs" good 150
 convicts "$fs: the good one on a disk that lies" --lie 2 "${given[@]}"
 finish

@@ -33,6 +33,7 @@ void sim_stat_of(const struct sim *sim, uint32_t ino, struct txio_stat *stat)
         .atime_ns = inode->atime_ns,
         .mtime_ns = inode->mtime_ns,
         .ctime_ns = inode->ctime_ns,
+        .btime_ns = inode->btime_ns,
     };
 }
 

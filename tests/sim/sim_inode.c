@@ -95,6 +95,7 @@ uint64_t sim_inode_hash(struct sim_inode *inode)
         (uint64_t)inode->atime_ns,
         (uint64_t)inode->mtime_ns,
         (uint64_t)inode->ctime_ns,
+        (uint64_t)inode->btime_ns,
         hash_content(inode),
         inode->target != NULL ? inode->target->hash : 0,
     };

@@ -76,6 +76,7 @@ struct sim_inode {
     uint64_t rdev;
     uint64_t size;
     int64_t atime_ns, mtime_ns, ctime_ns;
+    int64_t btime_ns; /* 0: not told, as on the weakest */
     uint64_t hash; /* 0: not known */
     struct sim_block **blocks; /* NULL: hole */
     uint32_t block_count;

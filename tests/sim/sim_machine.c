@@ -200,6 +200,7 @@ uint32_t sim_create_inode(struct sim *sim, uint32_t dir, uint32_t mode, struct s
     inode->atime_ns = sim_stamp(sim);
     inode->mtime_ns = inode->atime_ns;
     inode->ctime_ns = inode->atime_ns;
+    inode->btime_ns = sim->options.profile != SIM_WEAKEST ? inode->atime_ns : 0;
     sim_table_set(sim->live, ino, inode);
     sim->base = sim_table_unshare(sim->base);
     sim_table_set(sim->base, ino, sim_inode_keep(inode));

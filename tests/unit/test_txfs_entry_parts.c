@@ -72,6 +72,26 @@ Test(txfs_entry_parts, an_object_is_known_by_number_type_and_volume)
     cr_assert_not(txfs_is_object(&fs, &is, &was));
 }
 
+Test(txfs_entry_parts, an_object_is_known_by_its_birth_where_that_is_told_and_kept)
+{
+    struct txfs fs = {.root_dev = 5, .keeps_births = true};
+    struct txio_stat is = {.dev = 5, .ino = 7, .mode = S_IFREG | 0600, .btime_ns = 1000};
+    struct txfs_identity was = txfs_identity_of(&is);
+    struct txfs_identity untold = was;
+    untold.birth = 0;
+    cr_assert_neq(was.birth, 0);
+    cr_assert(txfs_is_object(&fs, &is, &was));
+    is.btime_ns++;
+    cr_assert_not(txfs_is_object(&fs, &is, &was));
+    cr_assert(txfs_is_object(&fs, &is, &untold));
+    fs.keeps_births = false;
+    cr_assert(txfs_is_object(&fs, &is, &was));
+    fs.keeps_births = true;
+    is.btime_ns = 0;
+    cr_assert(txfs_is_object(&fs, &is, &was));
+    cr_assert_eq(txfs_identity_of(&is).birth, 0);
+}
+
 /* Who walks a bad block on after its end was told does not get what stands behind the fault. */
 Test(txfs_entry_parts, a_bad_xattr_block_ends_where_it_is_bad)
 {

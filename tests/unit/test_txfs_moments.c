@@ -36,11 +36,33 @@ static void make_x_a_directory(struct publish_fixture *f, struct ktm_txn *txn)
     must(txfs_mkdir(txn, "x", 0700, &f->err));
 }
 
+enum way {
+    REPLACES, /* with what he made beside it */
+    REMOVES,
+    MAKES_ANEW, /* after he removed it: ext4 gives the same inode number again */
+};
+
 static struct {
     uint64_t left; /* calls about x until he acts */
-    bool removes;
+    enum way way;
     bool acted;
 } stranger;
+
+static int64_t birth_of(struct publish_fixture *f, const char *path)
+{
+    struct txio_stat is;
+    must(txio_stat_path(txio_posix(), f->root, path, &is, &f->err));
+    return is.btime_ns;
+}
+
+/* Born at another time, by the clock that ticks every few milliseconds. */
+static void make_anew(struct publish_fixture *f, int64_t birth)
+{
+    do {
+        (void)unlinkat(f->root, "theirs-new", 0);
+        pub_foreign(f, "theirs-new", "theirs");
+    } while (birth_of(f, "theirs-new") == birth);
+}
 
 static void act_at(struct layer *layer, struct layer_call *call)
 {
@@ -51,11 +73,17 @@ static void act_at(struct layer *layer, struct layer_call *call)
         return;
     }
     stranger.acted = true;
-    if (!stranger.removes) { /* beside the old one, whose inode number ext4 would give it else */
+    bool there = faccessat(f->root, "x", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    int64_t birth = there ? birth_of(f, "x") : 0;
+    bool anew = stranger.way == MAKES_ANEW && birth != 0; /* not told: the number has to do */
+    if (stranger.way != REMOVES && !anew) {
         pub_foreign(f, "theirs-new", "theirs");
     }
     must(txio_remove_tree(txio_posix(), f->root, "x", NULL));
-    if (!stranger.removes) {
+    if (anew) {
+        make_anew(f, birth);
+    }
+    if (stranger.way != REMOVES) {
         cr_assert_eq(renameat(f->root, "theirs-new", f->root, "x"), 0);
     }
 }
@@ -77,7 +105,7 @@ static bool is_somewhere(struct publish_fixture *f)
 }
 
 /* False when there are fewer moments than that. */
-static bool play(pub_change_fn *change, uint64_t nth, bool published, bool removes)
+static bool play(pub_change_fn *change, uint64_t nth, bool published, enum way way)
 {
     PUBLISH_FIXTURE(f, 8);
     pub_foreign(f, "x", "0123456789");
@@ -86,7 +114,7 @@ static bool play(pub_change_fn *change, uint64_t nth, bool published, bool remov
         must(script_redo(f));
     }
     stranger.left = nth;
-    stranger.removes = removes;
+    stranger.way = way;
     stranger.acted = false;
     f->layer.before = act_at;
     enum tx_status status = script_redo(f); /* published: then it recovers */
@@ -94,26 +122,31 @@ static bool play(pub_change_fn *change, uint64_t nth, bool published, bool remov
     if (status != TX_OK) { /* what he did came in the middle: the next try knows */
         must(script_redo(f));
     }
-    cr_assert(!stranger.acted || removes || is_somewhere(f), "moment %llu of %s",
+    cr_assert(!stranger.acted || way == REMOVES || is_somewhere(f), "moment %llu of %s",
               (unsigned long long)nth, published ? "recovery" : "publishing");
     script_forget(f);
     return stranger.acted;
 }
 
-static void play_all(bool published, bool removes)
+static void play_all(bool published, enum way way)
 {
     static pub_change_fn *const all[] = {put_x, write_x, chmod_x,           unlink_x,
                                      move_x, link_x, make_x_a_directory};
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
         uint64_t nth = 1;
-        while (play(all[i], nth, published, removes)) {
+        while (play(all[i], nth, published, way)) {
             nth++;
         }
         cr_assert(nth > 1 || published, "%zu", i);
     }
 }
 
-Test(txfs_moments, replaced_while_it_is_published, .timeout = 60) { play_all(false, false); }
-Test(txfs_moments, replaced_while_it_is_recovered, .timeout = 60) { play_all(true, false); }
-Test(txfs_moments, removed_while_it_is_published, .timeout = 60) { play_all(false, true); }
-Test(txfs_moments, removed_while_it_is_recovered, .timeout = 60) { play_all(true, true); }
+Test(txfs_moments, replaced_while_it_is_published, .timeout = 60) { play_all(false, REPLACES); }
+Test(txfs_moments, replaced_while_it_is_recovered, .timeout = 60) { play_all(true, REPLACES); }
+Test(txfs_moments, removed_while_it_is_published, .timeout = 60) { play_all(false, REMOVES); }
+Test(txfs_moments, removed_while_it_is_recovered, .timeout = 60) { play_all(true, REMOVES); }
+Test(txfs_moments, made_anew_while_it_is_published, .timeout = 60)
+{
+    play_all(false, MAKES_ANEW);
+}
+Test(txfs_moments, made_anew_while_it_is_recovered, .timeout = 60) { play_all(true, MAKES_ANEW); }

@@ -202,6 +202,11 @@ Test(txio_posix_file, stat_tells_what_the_system_tells)
     cr_assert_eq(ours.atime_ns, -2750000000);
     cr_assert_eq(ours.mtime_ns, 1234567890987654321);
     cr_assert_eq(ours.ctime_ns, theirs.st_ctim.tv_sec * 1000000000 + theirs.st_ctim.tv_nsec);
+    struct statx born;
+    cr_assert_eq(statx(temp.fd, "f", 0, STATX_BTIME, &born), 0);
+    bool told = (born.stx_mask & STATX_BTIME) != 0;
+    cr_assert_eq(ours.btime_ns,
+                 told ? born.stx_btime.tv_sec * 1000000000 + born.stx_btime.tv_nsec : 0);
     cr_assert_eq(io->ops->stat(io, TXIO_CWD, "/dev/null", &ours), 0);
     cr_assert_eq(ours.rdev, 0x103);
     cr_assert_eq(io->ops->fstat(io, -1, &ours), -EBADF);
@@ -230,17 +235,18 @@ Test(txio_posix_file, the_file_system_describes_itself)
 Test(txio_posix_file, times_at_the_limits_of_64_bits_are_right_or_the_nearest)
 {
     static const struct {
-        struct timespec time;
+        struct statx_timestamp time;
         int64_t ns;
     } rows[] = {
-        {{9223372036, 854775807}, INT64_MAX},
-        {{9223372036, 854775808}, INT64_MAX},
-        {{9223372037, 0}, INT64_MAX},
-        {{-9223372036, 0}, -9223372036000000000},
-        {{-9223372037, 999999999}, INT64_MIN + 1}, /* the least means something else */
+        {{.tv_sec = 9223372036, .tv_nsec = 854775807}, INT64_MAX},
+        {{.tv_sec = 9223372036, .tv_nsec = 854775808}, INT64_MAX},
+        {{.tv_sec = 9223372037}, INT64_MAX},
+        {{.tv_sec = -9223372036}, -9223372036000000000},
+        /* the least means something else */
+        {{.tv_sec = -9223372037, .tv_nsec = 999999999}, INT64_MIN + 1},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct stat native = {.st_mtim = rows[i].time};
+        struct statx native = {.stx_mtime = rows[i].time};
         struct txio_stat stat;
         os_stat_convert(&native, &stat);
         cr_assert_eq(stat.mtime_ns, rows[i].ns, "row %zu", i);
