@@ -8,9 +8,10 @@
  * Names, types, modes, owners, modification times to the nanosecond, link targets, which names
  * share an inode, extended attributes and contents all count. The store itself does not.
  *
- *     state_of [--no-times] ROOT [NAME=STATE...]
+ *     state_of [--no-times] [--check] ROOT [NAME=STATE...]
  *
  * --no-times leaves modification times out: two runs of one command differ in them.
+ * --check reads every durable byte as well, as `txctl check' does; exit 1 with its faults.
  * With states given it prints the name of the one that it found (for the check of txcrash kill);
  * exit 1 with the whole line when it is none of them.
  */
@@ -299,15 +300,46 @@ static char *name_of(const char *line, char **states)
     return NULL;
 }
 
+static void print_fault(void *arg, const char *file, uint64_t offset, const char *text)
+{
+    (void)arg;
+    printf("%s:%llu: %s\n", file, (unsigned long long)offset, text);
+}
+
+static void check(const char *root)
+{
+    struct tx_error err = {0};
+    uint64_t faults = 0;
+    if (txstore_check(NULL, root, NULL, print_fault, NULL, &faults, &err) != TX_OK) {
+        fprintf(stderr, "state_of: %s\n", err.text);
+        exit(1);
+    }
+    if (faults > 0) {
+        exit(1);
+    }
+}
+
+/* Is this the next word? Then it is taken. */
+static bool given(char ***words, const char *option)
+{
+    bool is = **words && strcmp(**words, option) == 0;
+    *words += is;
+    return is;
+}
+
 int main(int argc, char **argv)
 {
-    bool times = argc < 2 || strcmp(argv[1], "--no-times") != 0;
-    char **rest = argv + (times ? 1 : 2);
-    if (argc < 2 || !*rest) {
-        fprintf(stderr, "usage: state_of [--no-times] ROOT [NAME=STATE...]\n");
+    char **rest = argv + (argc > 0);
+    bool times = !given(&rest, "--no-times");
+    bool checks = given(&rest, "--check");
+    if (!*rest) {
+        fprintf(stderr, "usage: state_of [--no-times] [--check] ROOT [NAME=STATE...]\n");
         return 2;
     }
     char *line = sum_line(*rest, times);
+    if (checks) {
+        check(*rest);
+    }
     char *name = name_of(line, rest + 1);
     puts(name ? name : line);
     int code = !rest[1] || name ? 0 : 1;

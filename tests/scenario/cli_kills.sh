@@ -5,7 +5,7 @@
 # it, and `txctl check' must find no fault. A store that came back as it was is used again, so later
 # runs meet what earlier kills left.
 #
-# Below a TXKIT_TEST_SCALE of 4 a share of these calls is drawn; from 10 on, all calls count, also
+# Below a TXKIT_TEST_SCALE of 0.5 a share of these calls is drawn; from 10 on, all calls count, also
 # those that only read (`make soak').
 set -u
 # shellcheck source=tests/scenario/scenario_lib.sh
@@ -40,20 +40,19 @@ setfattr dir/one -n user.old -v value
 END
 }
 
-# One line that says what a store holds: tree and registry, transactions, settings. In a file of
-# its own: the check runs it after each kill.
+# One line that says what a store without faults holds: tree and registry, transactions, settings.
+# In a file of its own: the check runs it after each kill, unless tree and registry are all.
 cat >look <<END
-line=\$("$state_of" --no-times "\$1") || exit 1
-printf '%s; ' "\$line"
+line=\$("$state_of" --no-times --check "\$1") || { echo "\$line"; exit 1; }
+printf '%s' "\$line"
 case \$2 in
 transactions) "$TXCTL" --store "\$1/.txkit" list --quiet |
-    awk '{ printf "%s %s; ", \$2, \$6 }' ;;
-settings) "$TXCTL" --store "\$1/.txkit" settings | tr '\n' ' ' ;;
+    awk '{ printf "; %s %s", \$2, \$6 }' ;;
+settings) printf '; '; "$TXCTL" --store "\$1/.txkit" settings | tr '\n' ' ' ;;
 esac
 END
-cat >look_and_check <<END
-found=\$(sh look "\$1" "\$2") || exit 1
-"$TXCTL" --store "\$1/.txkit" --quiet check >"\$1.faults" 2>&1 || { cat "\$1.faults"; exit 1; }
+cat >look_and_judge <<END
+found=\$(sh look "\$1" "\$2") || { echo "\$found"; exit 1; }
 case \$found in
 "\$3") echo old ;;
 "\$4") echo new ;;
@@ -65,7 +64,7 @@ END
 choice() { # ABOUT
     if at_scale 10; then
         echo --every
-    elif at_scale 4; then
+    elif at_scale 0.5; then
         echo --every --changing
     else
         awk -v scale="${TXKIT_TEST_SCALE:-1}" -v about="$1" \
@@ -80,10 +79,14 @@ set_up() { sh -c "${setup//\{dir\}/$1}"; }
 
 # kill_them WORDS ASPECT OLD NEW OPTION... -- COMMAND...
 kill_them() {
-    local words=$1 aspect=$2 old=$3 new=$4 here
+    local words=$1 aspect=$2 old=$3 new=$4 here check
     shift 4
-    if "$txcrash" kill --jobs 2 --dir template --setup "$setup" \
-        --check "sh look_and_check {dir} $aspect '$old' '$new'" "$@" >report 2>&1; then
+    case $aspect in
+    files) check="'$state_of' --no-times --check {dir} old='$old' new='$new'" ;;
+    *) check="sh look_and_judge {dir} $aspect '$old' '$new'" ;;
+    esac
+    if "$txcrash" kill --jobs 2 --dir template --setup "$setup" --check "$check" "$@" \
+        >report 2>&1; then
         result yes "$words"
     else
         result no "$words"
@@ -94,10 +97,9 @@ kill_them() {
     kills=$((kills + here))
 }
 
-# kill_at_each WORDS ASPECT COMMAND...: a command of txctl on copies of the template. ASPECT is what
-# counts besides tree and registry: files (nothing else), transactions or settings.
-kill_at_each() {
-    local words=$1 aspect=$2 old new options
+# learn WORDS ASPECT COMMAND...: what the template is before and after a command, $old and $new.
+learn() {
+    local words=$1 aspect=$2
     shift 2
     rm -rf once
     cp -a template once
@@ -106,12 +108,30 @@ kill_at_each() {
     if ! "$TXCTL" --store once/.txkit "$@" >/dev/null 2>"$area/err"; then
         result no "$words"
         explain "$(<"$area/err")"
-        return
+        return 1
     fi
     new=$(sh look once "$aspect")
+}
+
+# kill_at_each WORDS ASPECT COMMAND...: a command of txctl on copies of the template. ASPECT is what
+# counts besides tree and registry: files (nothing else), transactions or settings.
+kill_at_each() {
+    local words=$1 aspect=$2 old new options
+    shift 2
+    learn "$words" "$aspect" "$@" || return
     read -ra options < <(choice 80)
     kill_them "$words" "$aspect" "$old" "$new" "${options[@]}" --reuse -- \
         "$TXCTL" --store '{dir}/.txkit' "$@"
+}
+
+# The command is killed, then each recovery, at one call after the other.
+kill_its_recovery() { # WORDS COMMAND...
+    local words="recovery of $1, killed again and again" old new options=(--every --changing)
+    shift
+    at_scale 0.5 || options=(--sample 4 --seed 1 --changing)
+    learn "$words" files "$@" || return
+    kill_them "$words" files "$old" "$new" "${options[@]}" --nested \
+        --recover "'$TXCTL' --store {dir}/.txkit recover" -- "$TXCTL" --store '{dir}/.txkit' "$@"
 }
 
 # Changes of files.
@@ -175,25 +195,19 @@ kill_at_each "rollback of what is prepared" transactions rollback "$id"
 
 # The store itself.
 setup="'$TXCTL' --store {dir}/.txkit exec script >/dev/null"
-rm -rf once untouched
+rm -rf once
 cp -a template once
-cp -a template untouched
-old=$(sh look untouched files)
 set_up once
-new=$(sh look once files)
 lsn=$("$TXCTL" --store once/.txkit history --quiet | tail -n 1 | awk '{print $1}')
 kill_at_each "revert" files revert "$lsn"
 kill_at_each "checkpoint" files checkpoint
 kill_at_each "settings" settings settings history.count-max 3
 
-# Recovery: the script is killed, then each recovery, at one call after the other.
 setup=true
-nested=(--sample 16 --seed 1 --changing)
-at_scale 10 && nested=(--every --changing)
-at_scale 1 || nested=(--sample 4 --seed 1 --changing)
-kill_them "recovery, killed again and again" files "$old" "$new" "${nested[@]}" --nested \
-    --recover "'$TXCTL' --store {dir}/.txkit recover" -- \
-    "$TXCTL" --store '{dir}/.txkit' exec script
+kill_its_recovery "a script" exec script
+kill_its_recovery "an import" import tree .
+kill_its_recovery "rm -r" rm -r dir
+kill_its_recovery "reg delete" reg delete -r App
 
 echo "# $kills kills"
 finish

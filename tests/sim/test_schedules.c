@@ -12,6 +12,7 @@
 #include "sim/swarm_internal.h"
 
 #define PROCESSES_MAX 3u
+#define SAMPLES 12000 /* of each scenario */
 
 static const struct scenario {
     const char *name;
@@ -200,7 +201,12 @@ int main(void)
     sim_keep_heap();
     const char *scale = getenv("TXKIT_TEST_SCALE");
     double times = scale != NULL ? strtod(scale, NULL) : 1;
-    unsigned samples = times > 0 ? (unsigned)(2000 * times) : 2000;
+    if (times <= 0 || (times >= 0.5 && times < 1)) {
+        times = 1; /* 100,000 in all from a half on */
+    } else if (times < 0.5) {
+        times *= 2;
+    }
+    unsigned samples = (unsigned)(SAMPLES * times);
     unsigned wrong = 0;
     unsigned runs = 0;
     for (unsigned i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {

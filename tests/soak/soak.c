@@ -5,7 +5,7 @@
  * Writers commit transactions over files and registry; each transaction carries one number into
  * three files, a registry value and, every few turns, a counter that all writers share. Bankers
  * move money between accounts, which are files and values. Readers take snapshots and compare. A
- * recoverer opens the store, checkpoints and closes it, again and again. Every 100 ms the parent
+ * recoverer opens the store, checkpoints and closes it, again and again. Every 20 ms the parent
  * kills one of them (SIGKILL) and starts it again, or stops it (SIGSTOP) until the next kill of
  * another is over: who is stopped holds what it holds, and must not be taken for dead. What must
  * hold:
@@ -370,7 +370,7 @@ static enum tx_status make_store(struct tx_error *err)
     return status == TX_OK ? closed : status;
 }
 
-static void print_results(const struct soak_harm *harm, double duration)
+static void print_results(const struct soak_harm *harm)
 {
     uint64_t commits = 0, conflicts = 0;
     for (unsigned writer = 0; writer < WRITERS; writer++) {
@@ -385,7 +385,7 @@ static void print_results(const struct soak_harm *harm, double duration)
            (unsigned long long)commits, (unsigned long long)conflicts,
            (unsigned long long)transfers, (unsigned long long)snapshots,
            (unsigned long long)recoveries);
-    printf("# %lu kills, %lu stops in %.0f s\n", harm->kills, harm->stops, duration);
+    printf("# %lu kills, %lu stops in %.0f s\n", harm->kills, harm->stops, harm->seconds);
     printf("%s 1 - nothing acknowledged is lost, nothing appears in part (%llu violations)\n",
            violations == 0 ? "ok" : "not ok", (unsigned long long)violations);
     printf("%s 2 - writers, bankers, readers, recoverer and killer all did something\n",
@@ -395,13 +395,18 @@ static void print_results(const struct soak_harm *harm, double duration)
     printf("1..2\n");
 }
 
+/* 5,000 from a scale of a half on. */
+static unsigned long kills_at(double scale)
+{
+    return (unsigned long)(scale < 0.5 ? 10000 * scale : scale < 1 ? 5000 : 5000 * scale) + 1;
+}
+
 int main(void)
 {
     char directory[] = "/tmp/txkit-soak.XXXXXX";
     struct tx_error err = {0};
     uint64_t faults = 0;
     const char *scale = getenv("TXKIT_TEST_SCALE");
-    double duration = 30.0 * (scale ? strtod(scale, NULL) : 1.0);
     unsigned seed = (unsigned)time(NULL);
     ledger = mmap(NULL, sizeof *ledger, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     root = mkdtemp(directory);
@@ -413,12 +418,13 @@ int main(void)
     fflush(stdout);
     srandom(seed);
     struct soak_harm harm = {0};
-    soak_do_harm(&(struct soak_members){MEMBERS, start, goes_on, stop_members}, duration, &harm);
+    soak_do_harm(&(struct soak_members){MEMBERS, start, goes_on, stop_members},
+                 kills_at(scale ? strtod(scale, NULL) : 1.0), &harm);
     final_look(&err);
     if (txstore_check(NULL, root, NULL, on_fault, NULL, &faults, &err) != TX_OK) {
         violation("check: %s", err.text);
     }
-    print_results(&harm, duration);
+    print_results(&harm);
     uint64_t violations = atomic_load(&ledger->violations);
     if (violations == 0) {
         struct tx_error ignored;

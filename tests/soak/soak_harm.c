@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every 100 ms one member is killed and started again, or stopped until the next kill is over. */
+/* Every 20 ms one member is killed and started again, or stopped until the next kill is over. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 #include "soak/soak_harm.h"
 
-#define INTERVAL_MS 100
+#define INTERVAL_MS 20
 #define STOP_ONE_IN 4
 
 static double seconds(void)
@@ -47,14 +47,14 @@ static void hurt_one(const struct soak_members *members, pid_t *pids, pid_t *sto
     pids[victim] = members->start(victim);
 }
 
-void soak_do_harm(const struct soak_members *members, double duration, struct soak_harm *harm)
+void soak_do_harm(const struct soak_members *members, unsigned long kills, struct soak_harm *harm)
 {
     pid_t pids[SOAK_MEMBERS_MAX], stopped = 0;
-    double end = seconds() + duration;
+    double start = seconds();
     for (unsigned i = 0; i < members->count; i++) {
         pids[i] = members->start(i);
     }
-    while (seconds() < end && members->goes_on()) {
+    while (harm->kills < kills && members->goes_on()) {
         struct timespec pause = {0, INTERVAL_MS * 1000000l};
         nanosleep(&pause, NULL); /* the interval of the experiment, not a wait for anything */
         hurt_one(members, pids, &stopped, harm);
@@ -66,4 +66,5 @@ void soak_do_harm(const struct soak_members *members, double duration, struct so
     for (unsigned i = 0; i < members->count; i++) {
         reap(pids[i]);
     }
+    harm->seconds = seconds() - start;
 }

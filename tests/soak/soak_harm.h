@@ -17,9 +17,11 @@ struct soak_members {
 
 struct soak_harm {
     unsigned long kills, stops;
+    double seconds;
 };
 
-/* For so many seconds; who is hurt is drawn with random(3). All members have ended on return. */
-void soak_do_harm(const struct soak_members *members, double duration, struct soak_harm *harm);
+/* Until so many kills; who is hurt is drawn with random(3). All members have ended on return. */
+void soak_do_harm(const struct soak_members *members, unsigned long kills,
+                  struct soak_harm *harm);
 
 #endif
