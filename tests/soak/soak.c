@@ -5,7 +5,7 @@
  * Writers commit transactions over files and registry; each transaction carries one number into
  * three files, a registry value and, every few turns, a counter that all writers share. Bankers
  * move money between accounts, which are files and values. Readers take snapshots and compare. A
- * recoverer opens the store, checkpoints and closes it, again and again. Every 20 ms the parent
+ * recoverer opens the store, checkpoints and closes it, again and again. Every 10 ms the parent
  * kills one of them (SIGKILL) and starts it again, or stops it (SIGSTOP) until the next kill of
  * another is over: who is stopped holds what it holds, and must not be taken for dead. What must
  * hold:
@@ -403,13 +403,15 @@ static unsigned long kills_at(double scale)
 
 int main(void)
 {
-    char directory[] = "/tmp/txkit-soak.XXXXXX";
+    char memory[] = "/dev/shm/txkit-soak.XXXXXX"; /* processes die here, not disks */
+    char disk[] = "/tmp/txkit-soak.XXXXXX";
     struct tx_error err = {0};
     uint64_t faults = 0;
     const char *scale = getenv("TXKIT_TEST_SCALE");
     unsigned seed = (unsigned)time(NULL);
     ledger = mmap(NULL, sizeof *ledger, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    root = mkdtemp(directory);
+    root = mkdtemp(memory);
+    root = root ? root : mkdtemp(disk);
     if (ledger == MAP_FAILED || !root || make_store(&err) != TX_OK) {
         printf("Bail out! %s\n", err.text);
         return 1;

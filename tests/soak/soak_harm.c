@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every 20 ms one member is killed and started again, or stopped until the next kill is over. */
+/* Every 10 ms one member is killed and started again, or stopped until the next kill is over. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 #include "soak/soak_harm.h"
 
-#define INTERVAL_MS 20
+#define INTERVAL_MS 10
 #define STOP_ONE_IN 4
 
 static double seconds(void)
