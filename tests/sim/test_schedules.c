@@ -196,17 +196,24 @@ static unsigned explore(const struct scenario *scenario, unsigned samples, unsig
     return runs;
 }
 
-int main(void)
+/* 100,000 schedules in all from a scale of a half on. */
+static unsigned samples_at_scale(void)
 {
-    sim_keep_heap();
     const char *scale = getenv("TXKIT_TEST_SCALE");
     double times = scale != NULL ? strtod(scale, NULL) : 1;
     if (times <= 0 || (times >= 0.5 && times < 1)) {
-        times = 1; /* 100,000 in all from a half on */
+        times = 1;
     } else if (times < 0.5) {
         times *= 2;
     }
-    unsigned samples = (unsigned)(SAMPLES * times);
+    return (unsigned)(SAMPLES * times);
+}
+
+/* sim_schedules [SAMPLES]: so many of each scenario, not as many as the scale asks for. */
+int main(int argc, char **argv)
+{
+    sim_keep_heap();
+    unsigned samples = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : samples_at_scale();
     unsigned wrong = 0;
     unsigned runs = 0;
     for (unsigned i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {

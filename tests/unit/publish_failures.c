@@ -154,6 +154,7 @@ static unsigned look_each(const struct pub_scene *scene, enum pub_failing what, 
 
 unsigned pub_fail_each(const struct pub_scene *scene, enum pub_failing what, int os_errno)
 {
+    temp_dirs_in_memory();
     if (scene->only_looks) {
         return look_each(scene, what, os_errno);
     }

@@ -13,6 +13,7 @@ static struct log_user user;
 
 static void setup(void)
 {
+    temp_dirs_in_memory();
     temp = temp_dir_new();
 }
 
