@@ -32,14 +32,20 @@ void txfs_change_start(const struct txfs_view *view, const char *path,
     }
 }
 
+void txfs_change_meet(const struct txfs_view *view, const char *path,
+                      const struct txfs_object *object, struct txfs_entry *entry)
+{
+    txfs_change_start(view, path, object, TXFS_CHANGE_ATTRIBUTES, entry);
+    entry->source = entry->base;
+}
+
 void txfs_change_amend(const struct txfs_view *view, const struct txfs_object *object,
                        struct txfs_entry *entry)
 {
     if (object->node != NULL) {
         *entry = txfs_node_entry(view, object->node);
     } else {
-        txfs_change_start(view, object->path, object, TXFS_CHANGE_ATTRIBUTES, entry);
-        entry->source = entry->base;
+        txfs_change_meet(view, object->path, object, entry);
     }
     entry->flags |= TXFS_ENTRY_SAME;
 }
@@ -55,8 +61,7 @@ static enum tx_status add_name(struct txfs_view *view, const char *path,
     if (strcmp(path, object->path) == 0 || entered || TX_MUTANT(127)) {
         return TX_OK;
     }
-    txfs_change_start(view, path, object, TXFS_CHANGE_ATTRIBUTES, &entry);
-    entry.source = entry.base;
+    txfs_change_meet(view, path, object, &entry);
     entry.flags |= TXFS_ENTRY_SAME;
     return txfs_view_add(view, &entry, err);
 }

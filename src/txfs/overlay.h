@@ -156,6 +156,9 @@ void txfs_resolve_forget(struct txfs_view *view);
 void txfs_change_start(const struct txfs_view *view, const char *path,
                        const struct txfs_object *object, enum txfs_change_kind kind,
                        struct txfs_entry *entry);
+/* Start one that says no more than that the transaction met the tree's object there. */
+void txfs_change_meet(const struct txfs_view *view, const char *path,
+                      const struct txfs_object *object, struct txfs_entry *entry);
 /* Start an entry that says more about an object: everything that is known of it so far. */
 void txfs_change_amend(const struct txfs_view *view, const struct txfs_object *object,
                        struct txfs_entry *entry);

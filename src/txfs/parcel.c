@@ -69,8 +69,7 @@ enum tx_status txfs_pack(const struct txfs_view *view, const char *path,
     if (node != NULL) {
         entry = node->entry;
     } else {
-        txfs_change_start(view, path, object, TXFS_CHANGE_ATTRIBUTES, &entry);
-        entry.source = entry.base;
+        txfs_change_meet(view, path, object, &entry);
     }
     TX_TRY(pack_entry(view, parcel, &entry, node != NULL ? node->content_at : 0, &item, err));
     item->is_root = true;
