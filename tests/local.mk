@@ -383,6 +383,7 @@ tests_unit_unit_publish_SOURCES = \
 	tests/unit/test_txfs_revert.c \
 	tests/unit/test_txfs_revert_refused.c \
 	tests/unit/test_txfs_second_cut.c \
+	tests/unit/test_txfs_strays.c \
 	tests/unit/test_txfs_steady.c \
 	tests/unit/test_txfs_sums.c \
 	tests/unit/test_txfs_superseded.c \

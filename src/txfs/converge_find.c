@@ -129,26 +129,35 @@ static enum tx_status try_created(struct find_job *job)
     return TX_OK;
 }
 
-/* The old place of a moved object may itself have gone along with a directory that moved. */
+static enum tx_status try_below(struct find_job *job, int dir, const char *above, const char *rest)
+{
+    char path[TXFS_PATH_MAX + TXFS_SLOT_PATH_SIZE];
+    (void)snprintf(path, sizeof(path), "%.4095s%s", above, rest); /* too long: it is not there */
+    return try_at(job, dir, path, true);
+}
+
+/* The old place of a moved object may itself have gone along with a directory that the commit
+ * moved, or put away: of two changes of names the power may have kept the second alone. (Of several
+ * commits it cannot: a commit that moves is a barrier, see ktm/barrier.c.) */
 static enum tx_status try_carried(struct find_job *job, const struct txfs_ref *ref)
 {
     const struct txfs_steps *steps = &ref->commit->steps;
     const char *source = ref->step->entry.target;
     for (size_t i = 0; i < steps->count; i++) {
         const struct txfs_entry *other = &steps->items[i].entry;
-        char path[TXFS_PATH_MAX + TXFS_SLOT_PATH_SIZE];
-        if (other->kind != TXFS_CHANGE_MOVED || !txfs_path_is_below(source, other->target)) {
-            continue;
-        }
-        const char *rest = source + strlen(other->target);
+        const char *stood = other->base_path != NULL ? other->base_path : other->path;
         struct txfs_ref carrier = {ref->commit, &steps->items[i]};
         char slot[TXFS_SLOT_PATH_SIZE];
         txfs_ref_slot(&carrier, slot);
-        (void)snprintf(path, sizeof(path), "%s%s", slot, rest); /* fits */
-        TX_TRY(try_at(job, job->model->undo_dir, path, true));
-        (void)snprintf(path, sizeof(path), "%.4095s%s", other->path,
-                       rest); /* too long: it is not there */
-        TX_TRY(try_at(job, job->model->fs->root_dir, path, true));
+        if (other->kind == TXFS_CHANGE_MOVED && txfs_path_is_below(source, other->target)) {
+            const char *rest = source + strlen(other->target);
+            TX_TRY(try_below(job, job->model->undo_dir, slot, rest));
+            TX_TRY(try_below(job, job->model->fs->root_dir, other->path, rest));
+        }
+        /* MUTANT_129: what went along with a directory that was put away is nowhere. */
+        if (txfs_entry_displaces(other) && txfs_path_is_below(source, stood) && !TX_MUTANT(129)) {
+            TX_TRY(try_below(job, job->model->undo_dir, slot, source + strlen(stood)));
+        }
     }
     return TX_OK;
 }

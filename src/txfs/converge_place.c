@@ -200,6 +200,14 @@ static bool was_removed(const struct txfs_cnode *node)
             !TX_MUTANT(64));
 }
 
+/* Is it in undo/<L>, and not in a directory there? */
+static bool is_slot(const struct txfs_found *found)
+{
+    const char *last = strrchr(found->path, '/');
+    return !found->in_root && !found->in_store && last == strchr(found->path, '/') &&
+           strlen(found->path) < TXFS_SLOT_PATH_SIZE;
+}
+
 /* Get the goal's object into a slot. *got false: a stranger removed it. */
 static enum tx_status obtain(struct txfs_model *model, struct txfs_goal *goal,
                              char slot[TXFS_SLOT_PATH_SIZE], bool *got, struct tx_error *err)
@@ -209,8 +217,7 @@ static enum tx_status obtain(struct txfs_model *model, struct txfs_goal *goal,
     bool ready;
     TX_TRY(txfs_find(model, goal, node, &found, err));
     *got = true;
-    if (found.found && found.movable && !found.in_root && !found.in_store &&
-        strlen(found.path) < TXFS_SLOT_PATH_SIZE) {
+    if (found.found && found.movable && is_slot(&found)) {
         memcpy(slot, found.path, strlen(found.path) + 1); /* a slot already */
         return TX_OK;
     }

@@ -63,7 +63,9 @@ struct crash_run {
     struct crash_state *states; /* after each acknowledged step; [0] before the first */
     unsigned state_count;
     bool in_flight;
-    bool cutting; /* points are taken */
+    bool recording; /* points are taken ... */
+    bool spared;    /* ... but not now: the workload says so */
+    bool is_moot;   /* it came to nothing: nothing is to be learned from its points */
     struct crash_point *points;
     unsigned point_count, point_room;
     jmp_buf *escape; /* where to go when a call fails; NULL: the test ends */

@@ -50,7 +50,7 @@ static bool judge_disk(void *arg, struct sim_image *image, const struct sim_choi
     struct crash_failure *failure = arg;
     struct crash_verdict verdict;
     (void)choice;
-    crash_verify(failure->reference, image, false, NULL, &verdict);
+    crash_verify(failure->reference, image, &(struct crash_scrutiny){.ends = NULL}, &verdict);
     judge(failure, &verdict);
     crash_verdict_release(&verdict);
     return true;

@@ -38,14 +38,15 @@ void crash_case_format(const struct crash_case *which, char text[CRASH_CASE_TEXT
     }
 }
 
-static const struct crash_workload *find_workload(const char *name)
+const struct crash_workload *crash_workload_named(const char *name)
 {
+    static struct crash_sequence sequence;
     for (const struct crash_workload *at = crash_workloads; at->name != NULL; at++) {
         if (strcmp(at->name, name) == 0) {
             return at;
         }
     }
-    return NULL;
+    return crash_sequence_parse(&sequence, name) ? &sequence.workload : NULL;
 }
 
 static bool find_profile(const char *name, enum sim_profile *profile)
@@ -62,18 +63,18 @@ static bool find_profile(const char *name, enum sim_profile *profile)
 bool crash_case_parse(const char *text, struct crash_case *which,
                       const struct crash_workload **workload, uint64_t *seed, uint64_t *index)
 {
-    char name[64];
+    char name[CRASH_SEQUENCE_NAME_SIZE];
     char profile[16];
     char choices[2][SIM_CHOICE_TEXT_SIZE];
     *which = (struct crash_case){.run = NULL};
     int count = sscanf(text,
-                       "%63[^,],%" SCNu64 ",%15[^,],%" SCNu64 ",%63[^,],%" SCNu64 ",%63[^,]", name,
+                       "%119[^,],%" SCNu64 ",%15[^,],%" SCNu64 ",%63[^,],%" SCNu64 ",%63[^,]", name,
                        seed, profile, index, choices[0], &which->nested_index, choices[1]);
     if (count != 5 && count != 7) {
         return false;
     }
     which->nested = count == 7;
-    *workload = find_workload(name);
+    *workload = crash_workload_named(name);
     return *workload != NULL && find_profile(profile, &which->profile) &&
            sim_choice_parse(choices[0], &which->choice) &&
            (!which->nested || sim_choice_parse(choices[1], &which->nested_choice));

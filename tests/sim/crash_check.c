@@ -60,11 +60,18 @@ static void report(struct check *check, const struct crash_verdict *verdict)
 
 /* --- Disks ------------------------------------------------------------------------------------ */
 
-static bool is_new_disk(struct check *check, uint64_t hash)
+void crash_totals_release(struct crash_totals *totals)
+{
+    crash_set_release(&totals->seen);
+    crash_set_release(&totals->timeless);
+    crash_set_release(&totals->ends);
+}
+
+static bool is_new_disk(struct check *check, const struct sim_image *image)
 {
     bool is_new = false;
-    (void)crash_set_at(&check->totals->seen, hash, &is_new);
-    check->totals->distinct += is_new;
+    (void)crash_set_at(&check->totals->timeless, sim_image_hash_timeless(image), &is_new);
+    (void)crash_set_at(&check->totals->seen, sim_image_hash(image), &is_new);
     return is_new;
 }
 
@@ -77,11 +84,14 @@ static bool one_in(uint64_t hash, uint64_t every, uint64_t salt)
 static uint64_t outcome_of(struct check *check, struct sim_image *image, struct crash_inner *inner)
 {
     struct crash_verdict verdict;
-    uint64_t hash = sim_image_hash(image);
-    bool thorough = one_in(hash, check->limits->verify_every, 1);
+    struct crash_scrutiny how = {
+        .read_through = one_in(sim_image_hash(image), check->limits->verify_every, 1),
+        .inner = inner,
+        .ends = &check->totals->ends,
+    };
     check->totals->boots++;
-    check->totals->verified += thorough;
-    crash_verify(check->run, image, thorough, inner, &verdict);
+    crash_verify(check->run, image, &how, &verdict);
+    check->totals->verified += verdict.read_through;
     uint64_t bit = verdict.state < CRASH_STATES_MAX ? UINT64_C(1) << verdict.state : 0;
     if (verdict.broken || (bit & check->legal) == 0) {
         report(check, &verdict);
@@ -101,7 +111,7 @@ static bool check_nested(void *arg, struct sim_image *image, const struct sim_ch
     if (!is_new) {
         return true;
     }
-    check->totals->nested += is_new_disk(check, hash);
+    check->totals->nested += is_new_disk(check, image);
     check->now.nested_choice = *choice;
     uint64_t bit = outcome_of(check, image, NULL);
     *crash_set_at(&check->outcomes, hash, &is_new) = bit;
@@ -153,7 +163,7 @@ static bool check_disk(void *arg, struct sim_image *image, const struct sim_choi
     check->now.choice = *choice;
     uint64_t outcome = *crash_set_at(&check->outcomes, hash, &is_new);
     if (is_new) {
-        (void)is_new_disk(check, hash);
+        (void)is_new_disk(check, image);
         outcome = check_new(check, image);
         *crash_set_at(&check->outcomes, hash, &is_new) = outcome;
     } else if ((outcome & ~check->legal) != 0) {
@@ -168,6 +178,17 @@ static bool check_disk(void *arg, struct sim_image *image, const struct sim_choi
     return check->limits->violations_max == 0 || check->reports < check->limits->violations_max;
 }
 
+/* A cut at the next point may leave whatever it leaves at this one, with the same to be found, and
+ * all of it is tried there. */
+static bool says_nothing_new(const struct check *check, unsigned i)
+{
+    const struct crash_run *run = check->run;
+    return i + 1 < run->point_count && check->limits->points_every <= 1 &&
+           sim_capture_units(run->points[i + 1].cut) <= check->limits->plan.exhaustive_max &&
+           crash_legal(run, &run->points[i]) == crash_legal(run, &run->points[i + 1]) &&
+           sim_capture_grew(run->points[i].cut, run->points[i + 1].cut);
+}
+
 void crash_check_run(struct crash_run *run, enum sim_profile profile,
                      const struct crash_limits *limits, struct crash_totals *totals)
 {
@@ -180,11 +201,14 @@ void crash_check_run(struct crash_run *run, enum sim_profile profile,
         if (limits->violations_max != 0 && check.reports >= limits->violations_max) {
             break;
         }
+        totals->points++;
+        if (says_nothing_new(&check, i)) {
+            continue;
+        }
         struct sim_plan plan = limits->plan;
         plan.seed = sim_mix(run->seed, run->points[i].index);
         check.now.point = &run->points[i];
         check.legal = crash_legal(run, check.now.point);
-        totals->points++;
         (void)sim_crash_each(run->points[i].cut, &plan, check_disk, &check);
     }
     crash_set_release(&check.outcomes);
@@ -203,7 +227,7 @@ static struct sim_image *nested_image(const struct crash_case *which, struct sim
     struct crash_inner inner = {.points = NULL};
     struct crash_verdict verdict;
     struct sim_image *nested = NULL;
-    crash_verify(which->run, image, false, &inner, &verdict);
+    crash_verify(which->run, image, &(struct crash_scrutiny){.inner = &inner}, &verdict);
     for (unsigned i = 0; i < inner.count; i++) {
         if (inner.points[i].index == which->nested_index) {
             (void)printf("pending inside the recovery, before %s:\n", inner.points[i].op);
@@ -235,7 +259,7 @@ bool crash_replay(const struct crash_case *which)
     sim_print(io, stdout);
     sim_free(io);
     struct crash_verdict verdict;
-    crash_verify(which->run, image, true, NULL, &verdict);
+    crash_verify(which->run, image, &(struct crash_scrutiny){.read_through = true}, &verdict);
     bool legal = verdict.state < CRASH_STATES_MAX &&
                  (crash_legal(which->run, which->point) >> verdict.state & 1) != 0;
     (void)printf("%s\n", verdict.broken ? verdict.text : legal ? "legal" : "not legal");

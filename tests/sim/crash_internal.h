@@ -31,6 +31,35 @@ void crash_run_work(struct crash_run *run);
 void crash_run_release(struct crash_run *run);
 const char *crash_profile_name(enum sim_profile profile);
 
+/* --- crash_steps.c, crash_sequences.c --------------------------------------------------------- */
+
+unsigned crash_step_count(void);
+/* As "rename:d/g:f", with slashes for backslashes, so that a shell takes it as it is; as snprintf. */
+int crash_step_format(unsigned index, char *text, size_t room);
+/* Whatever is refused is for the caller to judge. */
+enum tx_status crash_step_do(unsigned index, struct crash_run *run, struct ktm_txn *txn);
+
+#define CRASH_SEQUENCE_MAX 3u /* steps */
+#define CRASH_SEQUENCE_NAME_SIZE 120u
+
+/* Operations one after the other, in one transaction or each in its own. */
+struct crash_sequence {
+    struct crash_workload workload; /* first; its name is `name` */
+    char name[CRASH_SEQUENCE_NAME_SIZE];
+    unsigned steps[CRASH_SEQUENCE_MAX]; /* below crash_step_count() */
+    unsigned count;
+    bool apart;
+};
+
+void crash_sequence_make(struct crash_sequence *sequence, const unsigned *which, unsigned count,
+                         bool apart);
+/* From its name, as "put:f+rename:f:n" or "put:f_then_unlink:f". */
+bool crash_sequence_parse(struct crash_sequence *sequence, const char *text);
+
+typedef void crash_sequence_fn(void *arg, const struct crash_sequence *sequence);
+/* All of one and two steps, and so many drawn ones of three; of more than one step in both ways. */
+void crash_each_sequence(uint64_t triples, crash_sequence_fn *fn, void *arg);
+
 /* --- crash_set.c: 64-bit keys with a value ---------------------------------------------------- */
 
 struct crash_set {
@@ -46,8 +75,10 @@ void crash_set_release(struct crash_set *set);
 /* --- crash_check.c ---------------------------------------------------------------------------- */
 
 struct crash_totals {
-    uint64_t runs, points, images, distinct, nested, violations, boots, verified, ordered;
-    struct crash_set seen; /* hashes of all disks of all runs */
+    uint64_t runs, points, images, nested, violations, boots, verified, ordered;
+    struct crash_set seen;     /* hashes of all disks of all runs */
+    struct crash_set timeless; /* the same but for times */
+    struct crash_set ends;     /* what recoveries ended in */
 };
 
 struct crash_limits {
@@ -56,7 +87,8 @@ struct crash_limits {
     unsigned points_every;       /* one point in so many; 0: all */
     uint64_t violations_max;     /* of one run, then it ends; 0: none */
     uint64_t nested_every;       /* one disk in so many is cut again inside its recovery; 0: none */
-    uint64_t verify_every;       /* one in so many is read through by txstore_check; 0: none */
+    uint64_t verify_every;       /* of what recoveries end in one in so many is read through by
+                                  * txstore_check; 0: none */
     unsigned nested_points;      /* inside one recovery */
 };
 
@@ -71,6 +103,7 @@ struct crash_case {
     struct sim_choice nested_choice;
 };
 
+void crash_totals_release(struct crash_totals *totals);
 /* Silent: violations are counted, not printed. */
 void crash_check_quietly(bool quietly);
 void crash_check_run(struct crash_run *run, enum sim_profile profile,
@@ -131,12 +164,14 @@ bool crash_memory(const char *workload, struct crash_tally *tally);
 
 /* --- crash_case.c ----------------------------------------------------------------------------- */
 
-#define CRASH_CASE_TEXT_SIZE 256u
+#define CRASH_CASE_TEXT_SIZE 320u
 /* WORKLOAD,SEED,PROFILE,INDEX,CHOICE[,INDEX,CHOICE] */
 void crash_case_format(const struct crash_case *which, char text[CRASH_CASE_TEXT_SIZE]);
 /* Everything but `run` and `point`; the workload, seed and index are returned apart. */
 bool crash_case_parse(const char *text, struct crash_case *which,
                       const struct crash_workload **workload, uint64_t *seed, uint64_t *index);
+/* Of the list or a sequence, NULL when there is none of that name. Valid until the next call. */
+const struct crash_workload *crash_workload_named(const char *name);
 /* States to which the disk of a point may recover, as bits. */
 uint64_t crash_legal(const struct crash_run *run, const struct crash_point *point);
 /* The first state equal to this one, CRASH_STATES_MAX when there is none. */
@@ -153,16 +188,22 @@ struct crash_inner {
 
 struct crash_verdict {
     bool broken;          /* an error, a leak, two answers for one disk */
+    bool read_through;    /* by txstore_check */
     unsigned state;       /* index, CRASH_STATES_MAX: none of the run's states */
     char text[700];       /* what is broken */
     uint64_t foreign_kept;
     struct crash_state found, again; /* at the first opening; at the second when it differs */
 };
 
-/* Boot, open, look, close, reopen, look again. `inner` (may be NULL) receives the points inside
- * the first opening and closing. */
-void crash_verify(const struct crash_run *run, const struct sim_image *image, bool read_through,
-                  struct crash_inner *inner, struct crash_verdict *verdict);
+/* How thoroughly a disk is looked at; all zero: opened, closed, opened again. */
+struct crash_scrutiny {
+    bool read_through;         /* by txstore_check */
+    struct crash_inner *inner; /* receives the points inside the first opening and closing */
+    struct crash_set *ends;    /* what recoveries that were looked at to the end have ended in */
+};
+/* Boot, open, look; close, reopen, look again, unless another recovery has ended in the same. */
+void crash_verify(const struct crash_run *run, const struct sim_image *image,
+                  const struct crash_scrutiny *how, struct crash_verdict *verdict);
 void crash_verdict_release(struct crash_verdict *verdict);
 void crash_inner_release(struct crash_inner *inner);
 

@@ -61,7 +61,7 @@ static uint64_t try_lie(size_t index, const struct crash_limits *limits, const c
         crash_run_release(&run);
         *caught_by = workload->name;
     }
-    crash_set_release(&totals.seen);
+    crash_totals_release(&totals);
     return totals.violations;
 }
 

@@ -6,6 +6,7 @@
  *     sim_crash --replay CASE        a case is printed with each violation
  *     sim_crash --faults [--workload NAME]  fail each operation instead
  *     sim_crash --memory [--workload NAME]  fail each allocation instead
+ *     sim_crash --sequences          of one, two and three operations, instead of the workloads
  *     sim_crash --lies               take one kind of sync after the other away
  *
  * --first ends it at the first violation. TXKIT_TEST_SCALE scales the number of rounds, samples and
@@ -17,6 +18,7 @@
 #include "sim/crash_internal.h"
 
 #define DISTINCT_MIN 100000u /* disks that a normal run must have seen */
+#define SEQUENCES_DISTINCT_MIN 2000000u
 #define LIES_SCALE_MIN 0.02
 #ifdef __SANITIZE_ADDRESS__
 #define BUILD_SCALE 0.02 /* the sanitizers are slow */
@@ -31,7 +33,7 @@ struct options {
     int profile;   /* -1: by round */
     uint64_t rounds; /* 0: as many as the scale asks for */
     uint64_t nested; /* one disk in so many is cut again inside its recovery */
-    bool list, lies, faults, memory;
+    bool list, lies, faults, memory, sequences;
     bool first; /* end at the first violation */
 };
 
@@ -78,17 +80,17 @@ static void run_one(const struct crash_workload *workload, uint64_t seed, enum s
 {
     struct crash_run run;
     double start = seconds();
-    uint64_t distinct = totals->distinct;
+    size_t distinct = totals->seen.count;
     uint64_t images = totals->images;
     uint64_t boots = totals->boots;
     uint64_t violations = totals->violations;
     crash_run_record(&run, workload, seed, profile);
     crash_check_run(&run, profile, limits, totals);
     double took = seconds() - start;
-    (void)printf("%-18s seed %-2" PRIu64 " %-7s %4u points %8" PRIu64 " images %7" PRIu64
-                 " distinct %7" PRIu64 " boots %6.1f s",
+    (void)printf("%-18s seed %-2" PRIu64 " %-7s %4u points %8" PRIu64
+                 " images %7zu distinct %7" PRIu64 " boots %6.1f s",
                  workload->name, seed, crash_profile_name(profile), run.point_count,
-                 totals->images - images, totals->distinct - distinct, totals->boots - boots, took);
+                 totals->images - images, totals->seen.count - distinct, totals->boots - boots, took);
     if (totals->violations > violations) {
         (void)printf(", %" PRIu64 " violations", totals->violations - violations);
     }
@@ -104,7 +106,7 @@ static enum sim_profile profile_of(const struct options *options, uint64_t round
 }
 
 /* A harness in which nothing is lost or torn shows nothing. */
-static bool is_healthy(const struct crash_totals *totals, double factor, bool all)
+static bool is_healthy(const struct crash_totals *totals, uint64_t distinct_min)
 {
     struct sim_counters counters;
     sim_get_counters(&counters);
@@ -114,11 +116,48 @@ static bool is_healthy(const struct crash_totals *totals, double factor, bool al
                  counters.torn_attributes, totals->ordered);
     bool healthy = counters.lost > 0 && counters.reordered > 0 && counters.torn > 0 &&
                    totals->ordered > 0;
-    if (all && factor >= 1 && totals->distinct < DISTINCT_MIN) {
-        (void)printf("too few distinct disks: %" PRIu64 "\n", totals->distinct);
+    if (totals->seen.count < distinct_min) {
+        (void)printf("too few distinct disks: %zu of %" PRIu64 "; draw more (limits_for)\n",
+                     totals->seen.count, distinct_min);
         healthy = false;
     }
     return healthy;
+}
+
+/* Say what was done. True when that is good, and enough. */
+static bool sum_up(const struct crash_totals *totals, double start, uint64_t distinct_min)
+{
+    (void)printf("%" PRIu64 " runs, %" PRIu64 " points, %zu distinct disks (%zu by more than times, %"
+                 PRIu64 " by a second cut), %" PRIu64 " boots to %zu ends, %" PRIu64
+                 " read through, %" PRIu64 " violations, %.0f s\n",
+                 totals->runs, totals->points, totals->seen.count, totals->timeless.count,
+                 totals->nested, totals->boots, totals->ends.count, totals->verified,
+                 totals->violations, seconds() - start);
+    return is_healthy(totals, distinct_min) && totals->violations == 0 && totals->runs > 0;
+}
+
+static void run_once(const struct options *options, const struct crash_workload *workload,
+                     double factor, uint64_t round, struct crash_totals *totals)
+{
+    struct crash_limits limits = limits_for(factor, round, workload->is_large);
+    limits.nested_every = options->nested != 0 ? options->nested : limits.nested_every;
+    limits.violations_max = options->first;
+    if (!options->first || totals->violations == 0) {
+        run_one(workload, options->seed != 0 ? options->seed : round + 1,
+                profile_of(options, round), &limits, totals);
+    }
+}
+
+static void run_round(const struct options *options, double factor, uint64_t round,
+                      struct crash_totals *totals)
+{
+    if (options->workload != NULL) {
+        run_once(options, crash_workload_named(options->workload), factor, round, totals);
+        return;
+    }
+    for (const struct crash_workload *at = crash_workloads; at->name != NULL; at++) {
+        run_once(options, at, factor, round, totals);
+    }
 }
 
 static int run_all(const struct options *options)
@@ -128,31 +167,61 @@ static int run_all(const struct options *options)
     struct crash_totals totals = {0};
     uint64_t rounds = options->rounds != 0 ? options->rounds : factor < 0.1 ? 1 : 3;
     for (uint64_t round = 0; round < rounds; round++) {
-        for (const struct crash_workload *at = crash_workloads; at->name != NULL; at++) {
-            struct crash_limits limits = limits_for(factor, round, at->is_large);
-            limits.nested_every = options->nested != 0 ? options->nested : limits.nested_every;
-            limits.violations_max = options->first;
-            bool wanted = options->workload == NULL || strcmp(options->workload, at->name) == 0;
-            if (wanted && !(options->first && totals.violations > 0)) {
-                run_one(at, options->seed != 0 ? options->seed : round + 1,
-                        profile_of(options, round), &limits, &totals);
-            }
-        }
+        run_round(options, factor, round, &totals);
     }
-    (void)printf("%" PRIu64 " runs, %" PRIu64 " points, %" PRIu64 " distinct disks (%" PRIu64
-                 " by a second cut), %" PRIu64 " boots, %" PRIu64 " read through, %" PRIu64
-                 " violations, %.0f s\n",
-                 totals.runs, totals.points, totals.distinct, totals.nested, totals.boots,
-                 totals.verified, totals.violations, seconds() - start);
-    bool healthy = is_healthy(&totals, factor, options->workload == NULL);
-    bool good = healthy && totals.violations == 0 && totals.runs > 0;
-    crash_set_release(&totals.seen);
+    bool is_full = options->workload == NULL && factor >= 1;
+    bool good = sum_up(&totals, start, is_full ? DISTINCT_MIN : 0);
+    crash_totals_release(&totals);
     if (good && options->workload == NULL) {
         /* With fewer cuts than that a lie may go unnoticed by chance. */
         double enough = factor < LIES_SCALE_MIN ? LIES_SCALE_MIN : factor;
         struct crash_limits limits = limits_for(enough < 0.2 ? enough : 0.2, 0, false);
         good = crash_lies(&limits);
     }
+    return good ? 0 : 1;
+}
+
+/* --- Sequences of operations ------------------------------------------------------------------ */
+
+struct sequences {
+    struct crash_limits limits;
+    struct crash_totals totals;
+    uint64_t count, refused;
+    uint64_t every; /* one in so many of those with more than one step */
+    bool first;     /* end at the first violation */
+};
+
+static void run_sequence(void *arg, const struct crash_sequence *sequence)
+{
+    struct sequences *all = arg;
+    struct crash_run run;
+    bool skip = sequence->count > 1 && sim_mix(++all->count, 1) % all->every != 0;
+    if (skip || (all->first && all->totals.violations > 0)) {
+        return;
+    }
+    crash_run_record(&run, &sequence->workload, 1, SIM_WEAKEST);
+    if (run.is_moot) {
+        all->refused++;
+    } else {
+        crash_check_run(&run, SIM_WEAKEST, &all->limits, &all->totals);
+    }
+    crash_run_release(&run);
+}
+
+/* From a scale of a half on none is left out, and no point of any. */
+static int run_sequences(const struct options *options)
+{
+    double factor = scale();
+    double start = seconds();
+    bool is_full = factor >= 0.5;
+    struct sequences all = {.limits = limits_for(factor < 4 ? 0.1 : factor, 0, false),
+                            .every = is_full ? 1 : (uint64_t)(0.5 / factor),
+                            .first = options->first};
+    all.limits.violations_max = options->first;
+    crash_each_sequence((uint64_t)(1000 * factor), run_sequence, &all);
+    (void)printf("%" PRIu64 " other sequences were refused\n", all.refused);
+    bool good = sum_up(&all.totals, start, is_full ? SEQUENCES_DISTINCT_MIN : 0);
+    crash_totals_release(&all.totals);
     return good ? 0 : 1;
 }
 
@@ -209,6 +278,10 @@ static bool parse(int argc, char **argv, struct options *options)
             options->memory = true;
             continue;
         }
+        if (strcmp(argv[i], "--sequences") == 0) {
+            options->sequences = true;
+            continue;
+        }
         if (strcmp(argv[i], "--first") == 0) {
             options->first = true;
             continue;
@@ -244,6 +317,10 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "see the head of crash_main.c\n");
         return 2;
     }
+    if (options.workload != NULL && crash_workload_named(options.workload) == NULL) {
+        (void)fprintf(stderr, "no workload \"%s\"; --list shows them\n", options.workload);
+        return 2;
+    }
     if (options.list) {
         for (const struct crash_workload *at = crash_workloads; at->name != NULL; at++) {
             (void)printf("%s\n", at->name);
@@ -257,6 +334,9 @@ int main(int argc, char **argv)
         bool good = options.faults ? crash_faults(options.workload, &tally)
                                    : crash_memory(options.workload, &tally);
         return good ? 0 : 1;
+    }
+    if (options.sequences) {
+        return run_sequences(&options);
     }
     if (options.lies) {
         /* They end at the first violation, and need enough cuts to meet it. */

@@ -29,7 +29,7 @@ void crash_failed(struct crash_run *run, enum tx_status status, const char *call
 static void take_point(void *arg, struct txio *io, uint64_t index, const char *op)
 {
     struct crash_run *run = arg;
-    if (!run->cutting) {
+    if (!run->recording || run->spared) {
         return;
     }
     if (run->point_count == run->point_room) {
@@ -277,10 +277,10 @@ void crash_run_record(struct crash_run *run, const struct crash_workload *worklo
     options.seed = seed;
     options.profile = profile;
     crash_run_prepare(run, workload, seed, &options);
-    run->cutting = true;
+    run->recording = true;
     crash_run_work(run);
     take_point(run, run->machine, sim_op_count(run->machine), "end");
-    run->cutting = false;
+    run->recording = false;
 }
 
 void crash_run_release(struct crash_run *run)

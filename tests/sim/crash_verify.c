@@ -102,6 +102,7 @@ static void read_through(struct txio *io, struct crash_verdict *verdict)
 {
     uint64_t faults = 0;
     struct tx_error err = {0};
+    verdict->read_through = true;
     enum tx_status status =
         txstore_check(io, CRASH_ROOT, NULL, note_fault, verdict, &faults, &err);
     if (status != TX_OK) {
@@ -129,31 +130,64 @@ static void look_again(struct txio *io, const struct crash_run *run, bool had_st
     close_store(store, verdict);
 }
 
-void crash_verify(const struct crash_run *run, const struct sim_image *image, bool thorough,
-                  struct crash_inner *inner, struct crash_verdict *verdict)
+/* What a recovery ended in determines all that follows: how the store is closed, and what the next
+ * opening shows. Most disks end in what another one did. */
+static bool is_known_end(const struct crash_scrutiny *how, struct txio *io,
+                         const struct crash_verdict *verdict)
 {
-    *verdict = (struct crash_verdict){.state = CRASH_STATES_MAX};
-    struct txio *io = sim_boot(image, NULL);
-    if (inner != NULL) {
-        sim_on_op(io, take_inner, inner);
+    bool is_new = true;
+    if (how->ends != NULL && how->inner == NULL && !verdict->broken) {
+        uint64_t shown = verdict->found.hash + sim_open_count(io);
+        (void)crash_set_at(how->ends, sim_mix(sim_live_hash(io), shown), &is_new);
     }
-    struct txstore *store = open_and_look(io, run, inner, &verdict->found, verdict);
+    return !is_new;
+}
+
+static void abandon(struct txio *io, struct txstore *store)
+{
+    struct tx_error err = {0};
+    sim_process_kill(io);
+    enum tx_status status = txstore_close(store, &err); /* the dead can do nothing but free it */
+    (void)status;
+}
+
+static void look_on(struct txio *io, const struct crash_run *run, const struct crash_scrutiny *how,
+                    struct txstore *store, struct crash_verdict *verdict)
+{
     bool had_store = store != NULL;
     close_store(store, verdict);
     sim_on_op(io, NULL, NULL);
-    if (!verdict->broken && thorough && had_store) {
+    if (!verdict->broken && how->read_through && had_store) {
         read_through(io, verdict);
     }
     if (!verdict->broken) {
-        verdict->state = crash_state_index(run, verdict->found.hash);
         look_again(io, run, had_store, verdict);
+    }
+    if (!verdict->broken && sim_open_count(io) != 0) {
+        broken(verdict, "%u descriptors or mappings are still open", sim_open_count(io));
+    }
+}
+
+void crash_verify(const struct crash_run *run, const struct sim_image *image,
+                  const struct crash_scrutiny *how, struct crash_verdict *verdict)
+{
+    *verdict = (struct crash_verdict){.state = CRASH_STATES_MAX};
+    struct txio *io = sim_boot(image, NULL);
+    if (how->inner != NULL) {
+        sim_on_op(io, take_inner, how->inner);
+    }
+    struct txstore *store = open_and_look(io, run, how->inner, &verdict->found, verdict);
+    if (store != NULL && is_known_end(how, io, verdict)) {
+        abandon(io, store);
+    } else {
+        look_on(io, run, how, store, verdict);
+    }
+    if (!verdict->broken) {
+        verdict->state = crash_state_index(run, verdict->found.hash);
     }
     if (!verdict->broken && verdict->state < CRASH_STATES_MAX && verdict->foreign_kept != 0) {
         broken(verdict, "state %u, but %llu objects are said to be foreign", verdict->state,
                (unsigned long long)verdict->foreign_kept);
-    }
-    if (!verdict->broken && sim_open_count(io) != 0) {
-        broken(verdict, "%u descriptors or mappings are still open", sim_open_count(io));
     }
     sim_free(io);
 }

@@ -88,9 +88,11 @@ tests_sim_sim_crash_SOURCES = \
 	tests/sim/crash_main.c \
 	tests/sim/crash_memory.c \
 	tests/sim/crash_run.c \
+	tests/sim/crash_sequences.c \
 	tests/sim/crash_set.c \
 	tests/sim/crash_state.c \
 	tests/sim/crash_state.h \
+	tests/sim/crash_steps.c \
 	tests/sim/crash_verify.c \
 	tests/sim/workloads.c \
 	tests/sim/workloads.h \
@@ -99,7 +101,7 @@ tests_sim_sim_crash_SOURCES = \
 	tests/sim/workloads_registry.c \
 	tests/sim/workloads_store.c
 tests_sim_sim_crash_LDADD = libtx_sim.la $(UNIT_STORE_LIBS)
-scenario_tests += tests/sim/every_failure.sh
+scenario_tests += tests/sim/every_failure.sh tests/sim/every_sequence.sh
 
 # Who meets whom at which call: every single change-over, and pairs of them.
 check_PROGRAMS += tests/sim/sim_schedules

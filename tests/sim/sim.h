@@ -87,6 +87,9 @@ struct sim_image;   /* a disk after the cut, counted references */
 /* Ownership: the caller frees; independent of the machine's further life. Costs microseconds. */
 struct sim_capture *sim_capture(struct txio *io);
 void sim_capture_free(struct sim_capture *cut);
+/* Nothing became durable between the two: a cut at the second may lose what the first does not
+ * have, and leave whatever it leaves at the first. */
+bool sim_capture_grew(const struct sim_capture *cut, const struct sim_capture *later);
 unsigned sim_capture_units(const struct sim_capture *cut); /* pending; implicit times left out */
 
 enum sim_choice_kind {
@@ -115,6 +118,9 @@ struct sim_image *sim_image_keep(struct sim_image *image);
 void sim_image_drop(struct sim_image *image);
 /* Equal for equal disks: names, contents, attributes, extended attributes, inode numbers. */
 uint64_t sim_image_hash(const struct sim_image *image);
+uint64_t sim_image_hash_timeless(const struct sim_image *image); /* all but times */
+/* The same of what running programs see; what stands in mappings is left out. */
+uint64_t sim_live_hash(struct txio *io);
 
 /* Switch the machine on again: a new boot id, nothing pending. `options` NULL: those of before. */
 struct txio *sim_boot(const struct sim_image *image, const struct sim_options *options);

@@ -92,6 +92,25 @@ void sim_capture_free(struct sim_capture *cut)
     free(cut);
 }
 
+static const struct sim_unit *next_heavy(const struct sim_capture *cut, unsigned *at)
+{
+    while (*at < cut->count && cut->units[*at]->kind == SIM_UNIT_TIMES) {
+        (*at)++;
+    }
+    return *at < cut->count ? cut->units[(*at)++] : NULL;
+}
+
+bool sim_capture_grew(const struct sim_capture *cut, const struct sim_capture *later)
+{
+    unsigned at = 0;
+    unsigned later_at = 0;
+    bool same = cut->base == later->base;
+    for (unsigned i = 0; same && i < cut->heavy_count; i++) {
+        same = next_heavy(cut, &at) == next_heavy(later, &later_at);
+    }
+    return same;
+}
+
 unsigned sim_capture_units(const struct sim_capture *cut) { return cut->heavy_count; }
 
 void sim_capture_print(const struct sim_capture *cut, FILE *out)
@@ -179,7 +198,17 @@ void sim_image_drop(struct sim_image *image)
 
 uint64_t sim_image_hash(const struct sim_image *image)
 {
-    return image->hash != 0 ? image->hash : sim_table_hash(image->table);
+    return image->hash != 0 ? image->hash : sim_table_hash(image->table, true);
+}
+
+uint64_t sim_image_hash_timeless(const struct sim_image *image)
+{
+    return sim_table_hash(image->table, false);
+}
+
+uint64_t sim_live_hash(struct txio *io)
+{
+    return sim_table_hash(sim_process_of(io)->sim->live, false);
 }
 
 struct txio *sim_boot(const struct sim_image *image, const struct sim_options *options)
@@ -214,7 +243,7 @@ static bool can_tear(const struct enumeration *all)
 static bool deliver(struct enumeration *all, struct sim_choice choice)
 {
     struct sim_image *image = make_image(all->cut, all->keep, choice.tear);
-    image->hash = sim_table_hash(image->table);
+    image->hash = sim_table_hash(image->table, true);
     all->made++;
     bool go_on = all->fn(all->arg, image, &choice);
     sim_image_drop(image);

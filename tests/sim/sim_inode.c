@@ -92,10 +92,6 @@ uint64_t sim_inode_hash(struct sim_inode *inode)
         (uint64_t)inode->ino << 32 | inode->mode,
         (uint64_t)inode->uid << 32 | inode->gid,
         inode->rdev,
-        (uint64_t)inode->atime_ns,
-        (uint64_t)inode->mtime_ns,
-        (uint64_t)inode->ctime_ns,
-        (uint64_t)inode->btime_ns,
         hash_content(inode),
         inode->target != NULL ? inode->target->hash : 0,
     };

@@ -77,7 +77,7 @@ struct sim_inode {
     uint64_t size;
     int64_t atime_ns, mtime_ns, ctime_ns;
     int64_t btime_ns; /* 0: not told, as on the weakest */
-    uint64_t hash; /* 0: not known */
+    uint64_t hash; /* of all but the times; 0: not known */
     struct sim_block **blocks; /* NULL: hole */
     uint32_t block_count;
     struct sim_entry *entries; /* sorted by name */
@@ -91,7 +91,7 @@ struct sim_inode *sim_inode_new(uint32_t ino, uint32_t mode);
 struct sim_inode *sim_inode_keep(struct sim_inode *inode);
 void sim_inode_drop(struct sim_inode *inode);
 struct sim_inode *sim_inode_clone(const struct sim_inode *inode);
-uint64_t sim_inode_hash(struct sim_inode *inode);
+uint64_t sim_inode_hash(struct sim_inode *inode); /* of all but its times */
 uint32_t sim_entry_find(const struct sim_inode *dir, const char *name, size_t size); /* ino or 0 */
 void sim_entry_set(struct sim_inode *dir, struct sim_bytes *name, uint32_t ino); /* 0 removes */
 struct sim_xattr *sim_xattr_find(const struct sim_inode *inode, const char *name);
@@ -133,7 +133,7 @@ struct sim_inode *sim_table_own(struct sim_table *table, uint32_t ino);
 void sim_table_set(struct sim_table *table, uint32_t ino, struct sim_inode *inode); /* takes over */
 /* As the file system's own recovery does: cut contents at their size, free what has no name. */
 void sim_table_settle(struct sim_table *table);
-uint64_t sim_table_hash(const struct sim_table *table);
+uint64_t sim_table_hash(const struct sim_table *table, bool with_times);
 
 /* --- sim_unit.c: one pending change ----------------------------------------------------------- */
 

@@ -119,12 +119,19 @@ void sim_table_settle(struct sim_table *table)
     free(seen);
 }
 
-uint64_t sim_table_hash(const struct sim_table *table)
+static uint64_t times_hash(const struct sim_inode *inode)
+{
+    const int64_t times[] = {inode->atime_ns, inode->mtime_ns, inode->ctime_ns, inode->btime_ns};
+    return sim_hash(times, sizeof times, 4);
+}
+
+uint64_t sim_table_hash(const struct sim_table *table, bool with_times)
 {
     uint64_t hash = 0;
     for (uint32_t i = 0; i < table->count; i++) {
-        if (table->inodes[i] != NULL) {
-            hash += sim_mix(sim_inode_hash(table->inodes[i]), i);
+        struct sim_inode *inode = table->inodes[i];
+        if (inode != NULL) {
+            hash += sim_mix(sim_inode_hash(inode) + (with_times ? times_hash(inode) : 0), i);
         }
     }
     return hash;
