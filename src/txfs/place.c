@@ -227,7 +227,7 @@ enum tx_status txfs_place(struct txfs_work *work, const char *slot, const char *
     if (result < 0) {
         return tx_error_os(err, -result, "put \"%.200s\" in its place", path);
     }
-    txfs_touched_add(work->fs, path);
+    txfs_touched_add(work->fs, path, ends.to_dir);
     return TX_OK;
 }
 
@@ -249,6 +249,6 @@ enum tx_status txfs_take(struct txfs_work *work, const char *path, const char *s
         return tx_error_os(err, -result, "take \"%.200s\" away", path);
     }
     *placed = TXFS_PLACED_DISPLACED;
-    txfs_touched_add(work->fs, path);
+    txfs_touched_add(work->fs, path, ends.from_dir);
     return TX_OK;
 }

@@ -40,7 +40,7 @@ static enum tx_status amend_one(struct txfs_publish *publish, struct txfs_step *
         txfs_foreign_report(work->fs, entry->path, "");
         return TX_OK;
     }
-    txfs_touched_add(work->fs, entry->path);
+    txfs_touched_add(work->fs, entry->path, -1);
     if (entry->payload == TXFS_PAYLOAD_EXTENTS) {
         bool other;
         TX_TRY(txfs_extents_apply(work, entry, dir, name, &is, &other, err));
@@ -75,7 +75,7 @@ static enum tx_status finish_directory(struct txfs_publish *publish, struct txfs
         return TX_OK; /* said before */
     }
     struct txfs_attrs attrs = txfs_attrs_of(&step->entry);
-    txfs_touched_add(publish->work.fs, step->entry.path);
+    txfs_touched_add(publish->work.fs, step->entry.path, -1);
     return txfs_attrs_apply(publish->work.fs, dir, name, &is, &attrs, err);
 }
 

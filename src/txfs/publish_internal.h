@@ -163,9 +163,15 @@ bool txfs_is_no_path(int result);
 
 #define TXFS_TOUCHED_MAX 16
 
+/* A path whose object, or whose name, was changed. */
+struct txfs_touch_mark {
+    char *path;
+    uint64_t dir_ino; /* of the directory in which its name changed; 0: it did not */
+};
+
 /* What publishing changed since the last steady point. */
 struct txfs_touched {
-    char *paths[TXFS_TOUCHED_MAX];
+    struct txfs_touch_mark items[TXFS_TOUCHED_MAX];
     size_t count;
     bool too_many; /* or unknown: the whole file system has to be synced */
     tx_lsn from;   /* the commits published here since the last steady point, without a gap: */
@@ -202,7 +208,8 @@ void txfs_slot_path(tx_lsn lsn, char prefix, uint32_t index, char path[TXFS_SLOT
 enum tx_status txfs_undo_list(struct txfs *fs, struct tx_buf *lsns,
                               struct tx_error *err) TX_CHECKED;
 
-void txfs_touched_add(struct txfs *fs, const char *path);
+/* `dir`: the directory in which the name was changed, -1 when it was not. */
+void txfs_touched_add(struct txfs *fs, const char *path, int dir);
 void txfs_touched_commit(struct txfs *fs, const struct ktm_commit_info *commit);
 void txfs_touched_all(struct txfs *fs);
 void txfs_touched_clear(struct txfs *fs);

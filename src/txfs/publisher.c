@@ -172,7 +172,7 @@ void txfs_touched_clear(struct txfs *fs)
 {
     struct txfs_touched *touched = &fs->publisher->touched;
     for (size_t i = 0; i < touched->count; i++) {
-        tx_free(touched->paths[i]);
+        tx_free(touched->items[i].path);
     }
     *touched = (struct txfs_touched){.count = 0};
 }
@@ -183,23 +183,34 @@ void txfs_touched_all(struct txfs *fs)
     fs->publisher->touched.too_many = true;
 }
 
-void txfs_touched_add(struct txfs *fs, const char *path)
+static bool is_touched(const struct txfs_touched *touched, const char *path, uint64_t dir_ino)
 {
-    struct txfs_touched *touched = &fs->publisher->touched;
     for (size_t i = 0; i < touched->count; i++) {
-        if (strcmp(touched->paths[i], path) == 0) {
-            return;
+        const struct txfs_touch_mark *item = &touched->items[i];
+        if (item->dir_ino == dir_ino && strcmp(item->path, path) == 0) {
+            return true;
         }
     }
-    char *copy = NULL;
-    if (!touched->too_many && touched->count < TXFS_TOUCHED_MAX) {
-        copy = tx_text_copy(path);
-    }
-    if (copy == NULL) {
+    return false;
+}
+
+void txfs_touched_add(struct txfs *fs, const char *path, int dir)
+{
+    struct txfs_touched *touched = &fs->publisher->touched;
+    struct txio_stat is = {.ino = 0};
+    if (touched->too_many || (dir >= 0 && fs->io->ops->fstat(fs->io, dir, &is) < 0)) {
         touched->too_many = true; /* then everything is synced, which needs no list */
         return;
     }
-    touched->paths[touched->count++] = copy;
+    if (is_touched(touched, path, is.ino)) {
+        return;
+    }
+    char *copy = touched->count < TXFS_TOUCHED_MAX ? tx_text_copy(path) : NULL;
+    if (copy == NULL) {
+        touched->too_many = true;
+        return;
+    }
+    touched->items[touched->count++] = (struct txfs_touch_mark){copy, is.ino};
 }
 
 void txfs_touched_commit(struct txfs *fs, const struct ktm_commit_info *commit)

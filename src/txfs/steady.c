@@ -67,9 +67,26 @@ static enum tx_status sync_path(struct txfs *fs, int dir, const char *path, stru
     return sync_opened(fs, fd, path, err);
 }
 
-/* An object, and the directory of its name. */
-static enum tx_status sync_touched(struct txfs *fs, const char *path, struct tx_error *err)
+/* Is it the directory in which the name was changed? Another one may have its path by now. */
+static enum tx_status check_parent(struct txfs *fs, int fd, const struct txfs_touch_mark *item,
+                                   struct tx_error *err)
 {
+    struct txio_stat is = {.ino = 0};
+    if (fd >= 0) {
+        TX_TRY(txio_stat_fd(fs->io, fd, &is, err));
+    }
+    /* MUTANT_130: whatever has the path of the directory is the one. */
+    bool same = item->dir_ino == 0 || is.ino == item->dir_ino || TX_MUTANT(130);
+    return (fd >= 0 && same) || TX_MUTANT(107)
+               ? TX_OK
+               : tx_error_set(err, TX_ENOTSUP, "a directory that went is synced with all else");
+}
+
+/* An object, and the directory of its name, which must not come back in one that went. */
+static enum tx_status sync_touched(struct txfs *fs, const struct txfs_touch_mark *item,
+                                   struct tx_error *err)
+{
+    const char *path = item->path;
     char parent[TXFS_PATH_MAX + 1];
     size_t size = txfs_path_parent_size(path);
     TX_TRY(sync_path(fs, fs->root_dir, path, err));
@@ -80,9 +97,10 @@ static enum tx_status sync_touched(struct txfs *fs, const char *path, struct tx_
     parent[size] = '\0';
     int fd;
     TX_TRY(open_for_sync(fs, fs->root_dir, parent, &fd, err));
-    if (fd < 0 && !TX_MUTANT(107)) {
-        /* It went, or moved, after this name had left it; the name must not come back there. */
-        return tx_error_set(err, TX_ENOTSUP, "a directory that went is synced with all else");
+    enum tx_status status = check_parent(fs, fd, item, err);
+    if (status != TX_OK) {
+        txfs_close_read(fs->io, fd);
+        return status;
     }
     return sync_opened(fs, fd, parent, err);
 }
@@ -150,7 +168,7 @@ static enum tx_status sync_few(struct txfs *fs, const tx_lsn *lsns, size_t count
     int undo_dir;
     TX_TRY(txfs_undo_make(fs, &undo_dir, err));
     for (size_t i = 0; i < touched->count; i++) {
-        TX_TRY(sync_touched(fs, touched->paths[i], err));
+        TX_TRY(sync_touched(fs, &touched->items[i], err));
     }
     for (size_t i = 0; i < count; i++) {
         TX_TRY(sync_commit(fs, undo_dir, lsns[i], count > 1, err));

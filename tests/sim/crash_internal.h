@@ -49,15 +49,16 @@ struct crash_sequence {
     unsigned steps[CRASH_SEQUENCE_MAX]; /* below crash_step_count() */
     unsigned count;
     bool apart;
+    bool full; /* the fourth name is an empty directory, not nothing */
 };
 
-void crash_sequence_make(struct crash_sequence *sequence, const unsigned *which, unsigned count,
-                         bool apart);
-/* From its name, as "put:f+rename:f:n" or "put:f_then_unlink:f". */
+/* Make the workload and the name of it, from the other fields. The workload must not be copied. */
+void crash_sequence_finish(struct crash_sequence *sequence);
+/* From its name, as "put:f+rename:f:n", "put:f_then_unlink:f", "dir-n_rmdir:n". */
 bool crash_sequence_parse(struct crash_sequence *sequence, const char *text);
 
 typedef void crash_sequence_fn(void *arg, const struct crash_sequence *sequence);
-/* All of one and two steps, and so many drawn ones of three; of more than one step in both ways. */
+/* All of one and two steps, and so many drawn ones of three; on both trees, and together and apart. */
 void crash_each_sequence(uint64_t triples, crash_sequence_fn *fn, void *arg);
 
 /* --- crash_set.c: 64-bit keys with a value ---------------------------------------------------- */

@@ -60,7 +60,7 @@ static struct crash_limits limits_for(double factor, uint64_t round, bool is_lar
         .plan = {.exhaustive_max = 10, .samples = 256 / share, .tears = 1},
         .nested_plan = {.exhaustive_max = 3, .samples = 6, .tears = 1, .seed = 9},
         .nested_every = 100 * share,
-        .verify_every = 16,
+        .verify_every = 4,
         .nested_points = 10,
     };
     factor = round > 0 && factor >= 1 ? 0.1 : factor;

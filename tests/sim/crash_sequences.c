@@ -10,13 +10,19 @@
 
 #define APART "_then_"
 #define TOGETHER "+"
+#define FULL "dir-n_" /* begins the name */
 
+/* A file, a directory, a file in it, nothing or an empty directory. */
 static void small_tree(struct crash_run *run)
 {
+    const struct crash_sequence *sequence = (const struct crash_sequence *)run->workload;
     struct ktm_txn *txn = crash_begin(run);
     MUST(run, txfs_put(txn, "f", crash_bytes(run, 300), 300, NULL, &run->err));
     MUST(run, txfs_mkdir(txn, "d", 0755, &run->err));
     MUST(run, txfs_put(txn, "d/g", crash_bytes(run, 4500), 4500, NULL, &run->err));
+    if (sequence->full) {
+        MUST(run, txfs_mkdir(txn, "n", 0755, &run->err));
+    }
     MUST(run, txreg_create(txn, "K\\S", NULL, NULL, &run->err));
     MUST(run, txreg_set_u32(txn, "K", "v", 1, &run->err));
     MUST(run, txreg_set_u32(txn, "K\\S", "v", 2, &run->err));
@@ -45,20 +51,17 @@ static void work_sequence(struct crash_run *run)
     crash_commit(run, txn);
 }
 
-void crash_sequence_make(struct crash_sequence *sequence, const unsigned *which, unsigned count,
-                         bool apart)
+void crash_sequence_finish(struct crash_sequence *sequence)
 {
-    *sequence = (struct crash_sequence){.count = count, .apart = apart};
-    sequence->workload = (struct crash_workload){sequence->name, work_sequence, small_tree, false,
-                                                 false};
-    size_t size = 0;
-    for (unsigned i = 0; i < count; i++) {
-        sequence->steps[i] = which[i];
-        if (i > 0) {
-            size += (size_t)snprintf(sequence->name + size, sizeof sequence->name - size, "%s",
-                                     apart ? APART : TOGETHER);
-        }
-        size += (size_t)crash_step_format(which[i], sequence->name + size, sizeof sequence->name - size);
+    char step[CRASH_SEQUENCE_NAME_SIZE];
+    char *name = sequence->name;
+    size_t room = sizeof sequence->name;
+    sequence->workload = (struct crash_workload){name, work_sequence, small_tree, false, false};
+    size_t size = (size_t)snprintf(name, room, "%s", sequence->full ? FULL : "");
+    for (unsigned i = 0; i < sequence->count; i++) {
+        const char *between = i == 0 ? "" : sequence->apart ? APART : TOGETHER;
+        (void)crash_step_format(sequence->steps[i], step, sizeof step);
+        size += (size_t)snprintf(name + size, room - size, "%s%s", between, step); /* fits */
     }
 }
 
@@ -78,31 +81,34 @@ static unsigned parse_step(const char *text, size_t size)
 
 bool crash_sequence_parse(struct crash_sequence *sequence, const char *text)
 {
-    bool apart = strstr(text, APART) != NULL;
-    const char *between = apart ? APART : TOGETHER;
-    unsigned which[CRASH_SEQUENCE_MAX];
-    unsigned count = 0;
+    *sequence = (struct crash_sequence){.apart = strstr(text, APART) != NULL,
+                                        .full = strncmp(text, FULL, strlen(FULL)) == 0};
+    const char *between = sequence->apart ? APART : TOGETHER;
+    text += sequence->full ? strlen(FULL) : 0;
     for (const char *next = text; next != NULL; text = next + strlen(between)) {
         next = strstr(text, between);
-        if (count == CRASH_SEQUENCE_MAX) {
+        if (sequence->count == CRASH_SEQUENCE_MAX) {
             return false;
         }
-        which[count] = parse_step(text, next != NULL ? (size_t)(next - text) : strlen(text));
-        if (which[count++] == crash_step_count()) {
+        unsigned step = parse_step(text, next != NULL ? (size_t)(next - text) : strlen(text));
+        if (step == crash_step_count()) {
             return false;
         }
+        sequence->steps[sequence->count++] = step;
     }
-    crash_sequence_make(sequence, which, count, apart);
+    crash_sequence_finish(sequence);
     return true;
 }
 
 /* --- All of them ------------------------------------------------------------------------------ */
 
-static void do_both(const unsigned *which, unsigned count, crash_sequence_fn *fn, void *arg)
+/* On both trees, together and apart. */
+static void each_way(struct crash_sequence sequence, crash_sequence_fn *fn, void *arg)
 {
-    struct crash_sequence sequence;
-    for (int apart = 0; apart < (count > 1 ? 2 : 1); apart++) {
-        crash_sequence_make(&sequence, which, count, apart != 0);
+    for (unsigned way = 0; way < (sequence.count > 1 ? 4u : 2u); way++) {
+        sequence.full = (way & 1) != 0;
+        sequence.apart = (way & 2) != 0;
+        crash_sequence_finish(&sequence);
         fn(arg, &sequence);
     }
 }
@@ -110,18 +116,18 @@ static void do_both(const unsigned *which, unsigned count, crash_sequence_fn *fn
 void crash_each_sequence(uint64_t triples, crash_sequence_fn *fn, void *arg)
 {
     unsigned count = crash_step_count();
-    unsigned which[CRASH_SEQUENCE_MAX];
-    for (which[0] = 0; which[0] < count; which[0]++) {
-        do_both(which, 1, fn, arg);
-        for (which[1] = 0; which[1] < count; which[1]++) {
-            do_both(which, 2, fn, arg);
+    for (unsigned i = 0; i < count; i++) {
+        each_way((struct crash_sequence){.steps = {i}, .count = 1}, fn, arg);
+        for (unsigned k = 0; k < count; k++) {
+            each_way((struct crash_sequence){.steps = {i, k}, .count = 2}, fn, arg);
         }
     }
     uint64_t random = 1;
     for (uint64_t i = 0; i < triples; i++) {
-        for (unsigned k = 0; k < 3; k++) {
-            which[k] = (unsigned)((sim_random(&random) >> 16) % count);
+        struct crash_sequence sequence = {.count = 3};
+        for (unsigned k = 0; k < sequence.count; k++) {
+            sequence.steps[k] = (unsigned)((sim_random(&random) >> 16) % count);
         }
-        do_both(which, 3, fn, arg);
+        each_way(sequence, fn, arg);
     }
 }

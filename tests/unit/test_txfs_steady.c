@@ -125,22 +125,41 @@ Test(txfs_steady, a_symlink_needs_a_sync_of_everything)
     cr_assert_eq(seen.syncfs, 1);
 }
 
-/* In its slot it must not get back, by a power cut, the name that left it before. */
+static void remove_directory(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    must(txfs_rmdir(txn, "dir", &f->err));
+}
+static void replace_directory(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    remove_directory(f, txn);
+    must(txfs_mkdir(txn, "dir", 0755, &f->err));
+}
+static void move_another_there(struct publish_fixture *f, struct ktm_txn *txn)
+{
+    must(txfs_rename(txn, "other", "dir", TXIO_REPLACE, &f->err));
+}
+
+/* In its slot it must not get back, by a power cut, the name that left it before; that another
+ * directory has its path by now must not mislead. */
 Test(txfs_steady, a_directory_that_went_after_a_file_left_it_needs_a_sync_of_everything)
 {
-    PUBLISH_FIXTURE(f, 8);
-    uint8_t token[KTM_TOKEN_SIZE];
-    make_dir(f->root, "dir");
-    pub_foreign(f, "dir/x", "text");
-    settle(f, LSN);
-    struct ktm_txn *txn = pub_begin(f);
-    must(txfs_rename(txn, "dir/x", "x", TXIO_NOREPLACE, &f->err));
-    must(txfs_rmdir(txn, "dir", &f->err));
-    struct ktm_commit_info info = pub_commit_of(txn, LSN);
-    must(txfs_redo(f->fs, &info, KTM_REDO_LIVE, token, &f->err));
-    ktm_rollback(txn);
-    must(txfs_steady(f->fs, LSN + 4096, no_token, &f->err));
-    cr_assert_eq(seen.syncfs, 1);
+    static pub_change_fn *const all[] = {remove_directory, replace_directory, move_another_there};
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+        PUBLISH_FIXTURE(f, 8);
+        uint8_t token[KTM_TOKEN_SIZE];
+        make_dir(f->root, "dir");
+        make_dir(f->root, "other");
+        pub_foreign(f, "dir/x", "text");
+        settle(f, LSN);
+        struct ktm_txn *txn = pub_begin(f);
+        must(txfs_rename(txn, "dir/x", "x", TXIO_NOREPLACE, &f->err));
+        all[i](f, txn);
+        struct ktm_commit_info info = pub_commit_of(txn, LSN);
+        must(txfs_redo(f->fs, &info, KTM_REDO_LIVE, token, &f->err));
+        ktm_rollback(txn);
+        must(txfs_steady(f->fs, LSN + 4096, no_token, &f->err));
+        cr_assert_eq(seen.syncfs, 1, "case %zu", i);
+    }
 }
 
 /* Whoever wrote it may have been killed before the directory was synced. (That nothing is new, the
