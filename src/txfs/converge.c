@@ -5,6 +5,7 @@
  * included.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -70,25 +71,64 @@ static enum tx_status stands(struct txio *io, int dir, const char *path, bool *t
                                                   : tx_error_os(err, -result, "stat %s", path);
 }
 
+static enum tx_status stands_as(struct txfs_model *model, int dir, const char *above,
+                                const char *rest, const struct txfs_cnode *node, bool *there,
+                                struct tx_error *err)
+{
+    struct txio *io = model->fs->io;
+    char path[TXFS_PATH_MAX + TXFS_SLOT_PATH_SIZE];
+    enum txfs_verdict verdict = TXFS_OTHER;
+    struct txio_stat is;
+    (void)snprintf(path, sizeof(path), "%s%s", above, rest); /* too long: it is not there */
+    int result = *there ? -ENOENT : io->ops->stat(io, dir, path, &is);
+    if (result == 0) {
+        TX_TRY(txfs_judge(model, dir, path, &is, node, &verdict, err));
+        *there = verdict == TXFS_IS;
+    }
+    return result == 0 || result == -ENAMETOOLONG || txfs_is_no_path(result)
+               ? TX_OK
+               : tx_error_os(err, -result, "stat %.200s", path);
+}
+
+/* In a directory that the commit placed above it, when that is still where it was moved from, or in
+ * its slot: the power may have taken its change of name alone. */
+static enum tx_status was_placed_in(struct txfs_model *model, const struct txfs_unsteady *commit,
+                                    const struct txfs_goal *goal, bool *there,
+                                    struct tx_error *err)
+{
+    for (size_t i = 0; i < commit->steps.count && !TX_MUTANT(131); i++) {
+        struct txfs_step *step = &commit->steps.items[i];
+        const struct txfs_entry *above = &step->entry;
+        char slot[TXFS_SLOT_PATH_SIZE];
+        if (!txfs_entry_displaces(above) || !txfs_path_is_below(goal->path, above->path)) {
+            continue; /* MUTANT_131: the directory stands where it has to */
+        }
+        const char *rest = goal->path + strlen(above->path);
+        txfs_slot_path(commit->info.lsn, 0, step->index, slot);
+        TX_TRY(stands_as(model, model->undo_dir, slot, rest, goal->node, there, err));
+        if (above->kind == TXFS_CHANGE_MOVED) {
+            TX_TRY(stands_as(model, model->fs->root_dir, above->target, rest, goal->node, there,
+                             err));
+        }
+    }
+    return TX_OK;
+}
+
 /* The power may have kept the change of the name and not the record that says so. What later
  * commits found in its place, or took from there, they tell. */
 static enum tx_status was_placed(struct txfs_model *model, const struct txfs_unsteady *commit,
                                  const char *path, bool *there, struct tx_error *err)
 {
     const struct txfs_goal *goal = txfs_model_goal(model, path);
-    enum txfs_verdict verdict = TXFS_OTHER;
-    struct txio_stat is;
-    int result;
     if (commit != &model->commits[model->count - 1] || goal == NULL || goal->node == NULL) {
         *there = true;
         return TX_OK;
     }
-    TX_TRY(txfs_root_stat(&model->work, path, &is, &result, err));
-    if (result == 0 && !TX_MUTANT(69)) {
-        TX_TRY(txfs_judge(model, model->fs->root_dir, path, &is, goal->node, &verdict, err));
+    if (TX_MUTANT(69)) {
+        return TX_OK;
     }
-    *there = verdict == TXFS_IS;
-    return TX_OK;
+    TX_TRY(stands_as(model, model->fs->root_dir, path, "", goal->node, there, err));
+    return was_placed_in(model, commit, goal, there, err);
 }
 
 /* A staged payload is where it was staged, in its slot, or already in its place. */

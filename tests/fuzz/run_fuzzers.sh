@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Build the fuzzers with clang, libFuzzer, ASan and UBSan, and run one after the other.
+# Build the fuzzers with clang, libFuzzer, ASan and UBSan, and run all at once for as long as gives
+# each so many seconds of a processor.
 #
 #   run_fuzzers.sh SOURCE BUILD SECONDS [FUZZER]...
 #
 # New inputs go to BUILD/found/NAME; an input that breaks a promise is left in BUILD/crash/NAME-*.
+# One TAP line for each.
 set -euo pipefail
 source=$1 build=$2 seconds=$3
 shift 3
@@ -22,20 +24,34 @@ cd "$build"
 [[ -e config.status ]] || "$source/configure" CC=clang --enable-fuzzers >configure.log
 make -s V=0 "${fuzzers[@]/#/tests/fuzz/fuzz_}"
 
-bad=0
+processors=$(nproc)
+wall=$((seconds * (${#fuzzers[@]} > processors ? ${#fuzzers[@]} : processors) / processors))
+pids=()
+trap 'kill "${pids[@]}"; exit 1' INT TERM
 for name in "${fuzzers[@]}"; do
     mkdir -p "found/$name" crash
-    status=0
-    "tests/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+    "tests/fuzz/fuzz_$name" -max_total_time="$wall" -timeout=30 -rss_limit_mb=2048 \
         -use_value_profile=1 -max_len=8192 -print_final_stats=1 -artifact_prefix="crash/$name-" \
-        "found/$name" "$source/tests/fuzz/corpus/$name" >"$name.log" 2>&1 || status=$?
+        "found/$name" "$source/tests/fuzz/corpus/$name" >"$name.log" 2>&1 &
+    pids+=($!)
+done
+
+bad=0
+echo "1..${#fuzzers[@]}"
+for i in "${!fuzzers[@]}"; do
+    name=${fuzzers[i]}
+    status=0
+    wait "${pids[i]}" || status=$?
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$name.log")
     covered=$(sed -n 's/^#[0-9]*.*cov: \([0-9]*\) .*/\1/p' "$name.log" | tail -n 1)
-    echo "$name: ${runs:-?} runs in $seconds s, ${covered:-?} edges"
-    if ((status != 0)); then
+    said="$((i + 1)) - fuzz_$name: ${runs:-no} runs in $seconds s, ${covered:-no} edges"
+    if ((status == 0)) && [[ -n $runs ]]; then
+        echo "ok $said"
+    else
         bad=1
-        echo "$name: a promise is broken, see $build/$name.log and $build/crash" >&2
-        grep -aE 'not so:|runtime error|ERROR: |Test unit written' "$name.log" >&2 || true
+        echo "not ok $said"
+        echo "# a promise is broken, see $build/$name.log and $build/crash"
+        grep -aE 'not so:|runtime error|ERROR: |Test unit written' "$name.log" | sed 's/^/# /' || true
     fi
 done
 exit "$bad"

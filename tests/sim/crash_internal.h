@@ -35,9 +35,13 @@ const char *crash_profile_name(enum sim_profile profile);
 
 unsigned crash_step_count(void);
 /* As "rename:d/g:f", with slashes for backslashes, so that a shell takes it as it is; as snprintf. */
-int crash_step_format(unsigned index, char *text, size_t room);
+int crash_step_format(unsigned index, unsigned tree, char *text, size_t room);
 /* Whatever is refused is for the caller to judge. */
-enum tx_status crash_step_do(unsigned index, struct crash_run *run, struct ktm_txn *txn);
+enum tx_status crash_step_do(unsigned index, unsigned tree, struct crash_run *run,
+                             struct ktm_txn *txn);
+/* What there is before the first step. */
+unsigned crash_tree_count(void);
+void crash_tree_plant(unsigned tree, struct crash_run *run, struct ktm_txn *txn);
 
 #define CRASH_SEQUENCE_MAX 3u /* steps */
 #define CRASH_SEQUENCE_NAME_SIZE 120u
@@ -49,16 +53,16 @@ struct crash_sequence {
     unsigned steps[CRASH_SEQUENCE_MAX]; /* below crash_step_count() */
     unsigned count;
     bool apart;
-    bool full; /* the fourth name is an empty directory, not nothing */
+    unsigned tree; /* below crash_tree_count() */
 };
 
 /* Make the workload and the name of it, from the other fields. The workload must not be copied. */
 void crash_sequence_finish(struct crash_sequence *sequence);
-/* From its name, as "put:f+rename:f:n", "put:f_then_unlink:f", "dir-n_rmdir:n". */
+/* From its name, as "put:f+rename:f:n", "put:f_then_unlink:f", "tree1_rmdir:n". */
 bool crash_sequence_parse(struct crash_sequence *sequence, const char *text);
 
 typedef void crash_sequence_fn(void *arg, const struct crash_sequence *sequence);
-/* All of one and two steps, and so many drawn ones of three; on both trees, and together and apart. */
+/* All of one and two steps, and so many drawn ones of three; on each tree, together and apart. */
 void crash_each_sequence(uint64_t triples, crash_sequence_fn *fn, void *arg);
 
 /* --- crash_set.c: 64-bit keys with a value ---------------------------------------------------- */

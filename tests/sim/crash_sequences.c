@@ -10,22 +10,13 @@
 
 #define APART "_then_"
 #define TOGETHER "+"
-#define FULL "dir-n_" /* begins the name */
+#define TREE "tree" /* with its number and "_" begins the name; not of number 0 */
 
-/* A file, a directory, a file in it, nothing or an empty directory. */
-static void small_tree(struct crash_run *run)
+static void plant(struct crash_run *run)
 {
     const struct crash_sequence *sequence = (const struct crash_sequence *)run->workload;
     struct ktm_txn *txn = crash_begin(run);
-    MUST(run, txfs_put(txn, "f", crash_bytes(run, 300), 300, NULL, &run->err));
-    MUST(run, txfs_mkdir(txn, "d", 0755, &run->err));
-    MUST(run, txfs_put(txn, "d/g", crash_bytes(run, 4500), 4500, NULL, &run->err));
-    if (sequence->full) {
-        MUST(run, txfs_mkdir(txn, "n", 0755, &run->err));
-    }
-    MUST(run, txreg_create(txn, "K\\S", NULL, NULL, &run->err));
-    MUST(run, txreg_set_u32(txn, "K", "v", 1, &run->err));
-    MUST(run, txreg_set_u32(txn, "K\\S", "v", 2, &run->err));
+    crash_tree_plant(sequence->tree, run, txn);
     MUST(run, ktm_commit(txn, NULL, &run->err));
     run->spared = true; /* until the last step */
 }
@@ -38,7 +29,7 @@ static void work_sequence(struct crash_run *run)
     struct ktm_txn *txn = crash_begin(run);
     for (unsigned i = 0; i < sequence->count; i++) {
         run->spared = i + 1 < sequence->count;
-        if (crash_step_do(sequence->steps[i], run, txn) != TX_OK) {
+        if (crash_step_do(sequence->steps[i], sequence->tree, run, txn) != TX_OK) {
             run->is_moot = true;
             ktm_rollback(txn);
             return;
@@ -56,22 +47,25 @@ void crash_sequence_finish(struct crash_sequence *sequence)
     char step[CRASH_SEQUENCE_NAME_SIZE];
     char *name = sequence->name;
     size_t room = sizeof sequence->name;
-    sequence->workload = (struct crash_workload){name, work_sequence, small_tree, false, false};
-    size_t size = (size_t)snprintf(name, room, "%s", sequence->full ? FULL : "");
+    sequence->workload = (struct crash_workload){name, work_sequence, plant, false, false};
+    size_t size = 0;
+    if (sequence->tree != 0) {
+        size = (size_t)snprintf(name, room, TREE "%u_", sequence->tree);
+    }
     for (unsigned i = 0; i < sequence->count; i++) {
         const char *between = i == 0 ? "" : sequence->apart ? APART : TOGETHER;
-        (void)crash_step_format(sequence->steps[i], step, sizeof step);
+        (void)crash_step_format(sequence->steps[i], sequence->tree, step, sizeof step);
         size += (size_t)snprintf(name + size, room - size, "%s%s", between, step); /* fits */
     }
 }
 
-/* The step that the text begins with, crash_step_count() when there is none. */
-static unsigned parse_step(const char *text, size_t size)
+/* The step of that name, crash_step_count() when there is none. */
+static unsigned parse_step(unsigned tree, const char *text, size_t size)
 {
     char name[CRASH_SEQUENCE_NAME_SIZE];
     unsigned i = 0;
     for (; i < crash_step_count(); i++) {
-        (void)crash_step_format(i, name, sizeof name);
+        (void)crash_step_format(i, tree, name, sizeof name);
         if (strlen(name) == size && strncmp(name, text, size) == 0) {
             break;
         }
@@ -81,16 +75,21 @@ static unsigned parse_step(const char *text, size_t size)
 
 bool crash_sequence_parse(struct crash_sequence *sequence, const char *text)
 {
-    *sequence = (struct crash_sequence){.apart = strstr(text, APART) != NULL,
-                                        .full = strncmp(text, FULL, strlen(FULL)) == 0};
+    int begin = 0;
+    *sequence = (struct crash_sequence){.apart = strstr(text, APART) != NULL};
     const char *between = sequence->apart ? APART : TOGETHER;
-    text += sequence->full ? strlen(FULL) : 0;
+    if (sscanf(text, TREE "%u_%n", &sequence->tree, &begin) < 1 || begin == 0) {
+        sequence->tree = 0;
+        begin = 0;
+    }
+    text += begin;
     for (const char *next = text; next != NULL; text = next + strlen(between)) {
         next = strstr(text, between);
-        if (sequence->count == CRASH_SEQUENCE_MAX) {
+        if (sequence->count == CRASH_SEQUENCE_MAX || sequence->tree >= crash_tree_count()) {
             return false;
         }
-        unsigned step = parse_step(text, next != NULL ? (size_t)(next - text) : strlen(text));
+        size_t size = next != NULL ? (size_t)(next - text) : strlen(text);
+        unsigned step = parse_step(sequence->tree, text, size);
         if (step == crash_step_count()) {
             return false;
         }
@@ -102,14 +101,15 @@ bool crash_sequence_parse(struct crash_sequence *sequence, const char *text)
 
 /* --- All of them ------------------------------------------------------------------------------ */
 
-/* On both trees, together and apart. */
+/* On each tree, together and apart. */
 static void each_way(struct crash_sequence sequence, crash_sequence_fn *fn, void *arg)
 {
-    for (unsigned way = 0; way < (sequence.count > 1 ? 4u : 2u); way++) {
-        sequence.full = (way & 1) != 0;
-        sequence.apart = (way & 2) != 0;
-        crash_sequence_finish(&sequence);
-        fn(arg, &sequence);
+    for (sequence.tree = 0; sequence.tree < crash_tree_count(); sequence.tree++) {
+        for (int apart = 0; apart < (sequence.count > 1 ? 2 : 1); apart++) {
+            sequence.apart = apart != 0;
+            crash_sequence_finish(&sequence);
+            fn(arg, &sequence);
+        }
     }
 }
 

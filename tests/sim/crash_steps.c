@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The steps that sequences are made of (crash_sequences.c): 14 operations on files with four names,
- * five of the registry with three keys. */
+ * five of the registry with three keys; and the trees that they begin with. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,11 +8,6 @@
 
 /* --- Operations ------------------------------------------------------------------------------- */
 
-/* A file, a directory, a file in it that is large enough to be staged, nothing. */
-static const char *const paths[] = {"f", "d", "d/g", "n"};
-static const char *const keys[] = {"K", "K\\S", "N"};
-#define PATHS (sizeof paths / sizeof *paths)
-#define KEYS (sizeof keys / sizeof *keys)
 #define STAGED_SIZE 5000u /* more than inline_max of these stores */
 
 typedef enum tx_status operation_fn(struct crash_run *run, struct ktm_txn *txn, const char *name,
@@ -185,16 +180,54 @@ static const struct operation {
     {NULL, NULL, ONE_PATH},
 };
 
+/* --- Trees, and the names in them ------------------------------------------------------------- */
+
+enum { PATHS = 4, KEYS = 3 };
+
+/* What stands at each name: '/' a directory, 's' a small file, 'l' one that is staged, '-' nothing. */
+static const struct {
+    const char *paths[PATHS];
+    const char *what;
+} trees[] = {
+    {{"f", "d", "d/g", "n"}, "s/l-"},
+    {{"f", "d", "d/g", "n"}, "s/l/"},
+    {{"d", "d/g", "n", "n/g"}, "/l/s"},
+    {{"d", "d/e", "d/e/g", "n"}, "//l-"},
+    {{"d", "d/g", "n", "n/x"}, "/l--"},
+};
+static const char *const keys[KEYS] = {"K", "K\\S", "N"};
+
+unsigned crash_tree_count(void)
+{
+    return sizeof trees / sizeof *trees;
+}
+
+void crash_tree_plant(unsigned tree, struct crash_run *run, struct ktm_txn *txn)
+{
+    for (unsigned i = 0; i < PATHS; i++) {
+        const char *path = trees[tree].paths[i];
+        size_t size = trees[tree].what[i] == 's' ? 300 : 4500;
+        if (trees[tree].what[i] == '/') {
+            MUST(run, txfs_mkdir(txn, path, 0755, &run->err));
+        } else if (trees[tree].what[i] != '-') {
+            MUST(run, txfs_put(txn, path, crash_bytes(run, size), size, NULL, &run->err));
+        }
+    }
+    MUST(run, txreg_create(txn, "K\\S", NULL, NULL, &run->err));
+    MUST(run, txreg_set_u32(txn, "K", "v", 1, &run->err));
+    MUST(run, txreg_set_u32(txn, "K\\S", "v", 2, &run->err));
+}
+
 /* --- Steps: an operation and what it is done to ----------------------------------------------- */
 
 #define STEPS_MAX 128u
 static struct step {
     const struct operation *operation;
-    const char *name, *other; /* `other` is NULL when it takes one */
+    unsigned name, other; /* of the paths or the keys; the same when it takes one */
 } steps[STEPS_MAX];
 static unsigned step_count;
 
-static void add_step(const struct operation *operation, const char *name, const char *other)
+static void add_step(const struct operation *operation, unsigned name, unsigned other)
 {
     if (step_count == STEPS_MAX) {
         abort();
@@ -204,19 +237,19 @@ static void add_step(const struct operation *operation, const char *name, const 
 
 static void add_pairs(const struct operation *operation)
 {
-    for (size_t i = 0; i < PATHS; i++) {
-        for (size_t k = operation->operands == ANY_TWO_PATHS ? i : 0; k < PATHS; k++) {
+    for (unsigned i = 0; i < PATHS; i++) {
+        for (unsigned k = operation->operands == ANY_TWO_PATHS ? i : 0; k < PATHS; k++) {
             if (i != k) {
-                add_step(operation, paths[i], paths[k]);
+                add_step(operation, i, k);
             }
         }
     }
 }
 
-static void add_singles(const struct operation *operation, const char *const *names, size_t count)
+static void add_singles(const struct operation *operation, unsigned count)
 {
-    for (size_t i = 0; i < count; i++) {
-        add_step(operation, names[i], NULL);
+    for (unsigned i = 0; i < count; i++) {
+        add_step(operation, i, i);
     }
 }
 
@@ -225,9 +258,9 @@ unsigned crash_step_count(void)
     bool known = step_count > 0;
     for (const struct operation *at = operations; !known && at->name != NULL; at++) {
         if (at->operands == ONE_KEY) {
-            add_singles(at, keys, KEYS);
+            add_singles(at, KEYS);
         } else if (at->operands == ONE_PATH) {
-            add_singles(at, paths, PATHS);
+            add_singles(at, PATHS);
         } else {
             add_pairs(at);
         }
@@ -235,20 +268,28 @@ unsigned crash_step_count(void)
     return step_count;
 }
 
-int crash_step_format(unsigned index, char *text, size_t room)
+static const char *const *names_of(const struct step *step, unsigned tree)
+{
+    return step->operation->operands == ONE_KEY ? keys : trees[tree].paths;
+}
+
+int crash_step_format(unsigned index, unsigned tree, char *text, size_t room)
 {
     const struct step *step = &steps[index];
-    bool pair = step->other != NULL;
-    int size = snprintf(text, room, "%s:%s%s%s", step->operation->name, step->name,
-                        pair ? ":" : "", pair ? step->other : "");
+    const char *const *names = names_of(step, tree);
+    bool pair = step->name != step->other;
+    int size = snprintf(text, room, "%s:%s%s%s", step->operation->name, names[step->name],
+                        pair ? ":" : "", pair ? names[step->other] : "");
     for (char *at = strchr(text, '\\'); at != NULL; at = strchr(at, '\\')) {
         *at = '/';
     }
     return size;
 }
 
-enum tx_status crash_step_do(unsigned index, struct crash_run *run, struct ktm_txn *txn)
+enum tx_status crash_step_do(unsigned index, unsigned tree, struct crash_run *run,
+                             struct ktm_txn *txn)
 {
     const struct step *step = &steps[index];
-    return step->operation->carry_out(run, txn, step->name, step->other);
+    const char *const *names = names_of(step, tree);
+    return step->operation->carry_out(run, txn, names[step->name], names[step->other]);
 }

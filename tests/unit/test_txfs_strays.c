@@ -93,3 +93,26 @@ Test(txfs_strays, a_file_that_stayed_with_its_directory_is_found)
         }
     }
 }
+
+/* Of the file there is only the payload, so whoever does not find it must not open the store. */
+Test(txfs_strays, a_payload_in_a_directory_that_did_not_move_is_found)
+{
+    PUBLISH_FIXTURE(f, 8);
+    char changes[TXFS_SLOT_PATH_SIZE + 16];
+    make_dir(f->root, "d");
+    make_dir(f->root, "e");
+    struct ktm_txn *txn = pub_begin(f);
+    must(txfs_rename(txn, "d", "e", TXIO_EXCHANGE, &f->err));
+    pub_put_bytes(f, txn, "d/x", 9000, 1);
+    tx_lsn lsn = pub_commit(f, txn);
+    ino_t ino = pub_stat(f, "d/x").st_ino;
+    pub_die(f);
+    /* The power kept the name of the file, and not those of the directories, nor what says so. */
+    cr_assert_eq(renameat2(f->root, "d", f->root, "e", RENAME_EXCHANGE), 0);
+    (void)snprintf(changes, sizeof changes, "undo/%016llx/changes", (unsigned long long)lsn);
+    cr_assert_eq(unlinkat(f->store, changes, 0), 0);
+    pub_open(f);
+    cr_assert_eq(pub_stat(f, "d/x").st_ino, ino);
+    cr_assert_eq(pub_stat(f, "e/x").st_ino, 0);
+    cr_assert_eq(f->foreign_count, 0);
+}
