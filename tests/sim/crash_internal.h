@@ -33,6 +33,7 @@ const char *crash_profile_name(enum sim_profile profile);
 
 /* --- crash_steps.c, crash_sequences.c --------------------------------------------------------- */
 
+#define CRASH_STEPS_MAX 128u
 unsigned crash_step_count(void);
 /* As "rename:d/g:f", with slashes for backslashes, so that a shell takes it as it is; as snprintf. */
 int crash_step_format(unsigned index, unsigned tree, char *text, size_t room);
@@ -61,8 +62,10 @@ void crash_sequence_finish(struct crash_sequence *sequence);
 /* From its name, as "put:f+rename:f:n", "put:f_then_unlink:f", "tree1_rmdir:n". */
 bool crash_sequence_parse(struct crash_sequence *sequence, const char *text);
 
-typedef void crash_sequence_fn(void *arg, const struct crash_sequence *sequence);
-/* All of one and two steps, and so many drawn ones of three; on each tree, together and apart. */
+/* False when the sequence was refused. */
+typedef bool crash_sequence_fn(void *arg, const struct crash_sequence *sequence);
+/* All of one and two steps that are possible, and of so many drawn ones of three; on each tree,
+ * together and apart. */
 void crash_each_sequence(uint64_t triples, crash_sequence_fn *fn, void *arg);
 
 /* --- crash_set.c: 64-bit keys with a value ---------------------------------------------------- */

@@ -19,6 +19,7 @@
 
 #define DISTINCT_MIN 100000u /* disks that a normal run must have seen */
 #define SEQUENCES_DISTINCT_MIN 2000000u
+#define SEQUENCES_SCALE 0.02 /* of the cuts that are drawn at one point */
 #define LIES_SCALE_MIN 0.02
 #ifdef __SANITIZE_ADDRESS__
 #define BUILD_SCALE 0.02 /* the sanitizers are slow */
@@ -186,40 +187,43 @@ static int run_all(const struct options *options)
 struct sequences {
     struct crash_limits limits;
     struct crash_totals totals;
-    uint64_t count, refused;
-    uint64_t every; /* one in so many of those with more than one step */
+    uint64_t count;
+    uint64_t every; /* one in so many of those with more than one step ... */
+    uint64_t others_every; /* ... and of these, on all trees but the first */
     bool first;     /* end at the first violation */
 };
 
-static void run_sequence(void *arg, const struct crash_sequence *sequence)
+static bool run_sequence(void *arg, const struct crash_sequence *sequence)
 {
     struct sequences *all = arg;
     struct crash_run run;
-    bool skip = sequence->count > 1 && sim_mix(++all->count, 1) % all->every != 0;
+    uint64_t every = sequence->tree > 0 ? all->every * all->others_every : all->every;
+    bool skip = sequence->count > 1 && sim_mix(++all->count, 1) % every != 0;
     if (skip || (all->first && all->totals.violations > 0)) {
-        return;
+        return true;
     }
     crash_run_record(&run, &sequence->workload, 1, SIM_WEAKEST);
-    if (run.is_moot) {
-        all->refused++;
-    } else {
+    bool possible = !run.is_moot;
+    if (possible) {
         crash_check_run(&run, SIM_WEAKEST, &all->limits, &all->totals);
     }
     crash_run_release(&run);
+    return possible;
 }
 
-/* From a scale of a half on none is left out, and no point of any. */
+/* From a scale of a half on none is left out on the first tree, from 4 on none at all. */
 static int run_sequences(const struct options *options)
 {
     double factor = scale();
     double start = seconds();
     bool is_full = factor >= 0.5;
-    struct sequences all = {.limits = limits_for(factor < 4 ? 0.1 : factor, 0, false),
+    struct sequences all = {.limits = limits_for(factor < 4 ? SEQUENCES_SCALE : factor, 0, false),
                             .every = is_full ? 1 : (uint64_t)(0.5 / factor),
+                            .others_every = factor < 4 ? 8 : 1,
                             .first = options->first};
+    all.limits.points_every = 1;
     all.limits.violations_max = options->first;
     crash_each_sequence((uint64_t)(1000 * factor), run_sequence, &all);
-    (void)printf("%" PRIu64 " other sequences were refused\n", all.refused);
     bool good = sum_up(&all.totals, start, is_full ? SEQUENCES_DISTINCT_MIN : 0);
     crash_totals_release(&all.totals);
     return good ? 0 : 1;

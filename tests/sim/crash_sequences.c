@@ -101,33 +101,45 @@ bool crash_sequence_parse(struct crash_sequence *sequence, const char *text)
 
 /* --- All of them ------------------------------------------------------------------------------ */
 
-/* On each tree, together and apart. */
-static void each_way(struct crash_sequence sequence, crash_sequence_fn *fn, void *arg)
+/* Together and apart. False when it is refused: then it is in both ways. */
+static bool each_way(struct crash_sequence sequence, crash_sequence_fn *fn, void *arg)
 {
-    for (sequence.tree = 0; sequence.tree < crash_tree_count(); sequence.tree++) {
-        for (int apart = 0; apart < (sequence.count > 1 ? 2 : 1); apart++) {
-            sequence.apart = apart != 0;
-            crash_sequence_finish(&sequence);
-            fn(arg, &sequence);
+    bool possible = true;
+    for (int apart = 0; possible && apart < (sequence.count > 1 ? 2 : 1); apart++) {
+        sequence.apart = apart != 0;
+        crash_sequence_finish(&sequence);
+        possible = fn(arg, &sequence);
+    }
+    return possible;
+}
+
+static void each_of_tree(unsigned tree, uint64_t triples, crash_sequence_fn *fn, void *arg)
+{
+    unsigned count = crash_step_count();
+    uint64_t random = 1;
+    bool possible[CRASH_STEPS_MAX];
+    for (unsigned i = 0; i < count; i++) {
+        struct crash_sequence sequence = {.tree = tree, .count = 1, .steps = {i}};
+        possible[i] = each_way(sequence, fn, arg);
+        sequence.count = 2;
+        for (; possible[i] && sequence.steps[1] < count; sequence.steps[1]++) {
+            (void)each_way(sequence, fn, arg);
+        }
+    }
+    for (uint64_t i = 0; i < triples; i++) {
+        struct crash_sequence sequence = {.tree = tree, .count = 3};
+        for (unsigned k = 0; k < sequence.count; k++) {
+            sequence.steps[k] = (unsigned)((sim_random(&random) >> 16) % count);
+        }
+        if (possible[sequence.steps[0]]) {
+            (void)each_way(sequence, fn, arg);
         }
     }
 }
 
 void crash_each_sequence(uint64_t triples, crash_sequence_fn *fn, void *arg)
 {
-    unsigned count = crash_step_count();
-    for (unsigned i = 0; i < count; i++) {
-        each_way((struct crash_sequence){.steps = {i}, .count = 1}, fn, arg);
-        for (unsigned k = 0; k < count; k++) {
-            each_way((struct crash_sequence){.steps = {i, k}, .count = 2}, fn, arg);
-        }
-    }
-    uint64_t random = 1;
-    for (uint64_t i = 0; i < triples; i++) {
-        struct crash_sequence sequence = {.count = 3};
-        for (unsigned k = 0; k < sequence.count; k++) {
-            sequence.steps[k] = (unsigned)((sim_random(&random) >> 16) % count);
-        }
-        each_way(sequence, fn, arg);
+    for (unsigned tree = 0; tree < crash_tree_count(); tree++) {
+        each_of_tree(tree, triples / crash_tree_count(), fn, arg);
     }
 }

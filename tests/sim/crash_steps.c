@@ -220,16 +220,15 @@ void crash_tree_plant(unsigned tree, struct crash_run *run, struct ktm_txn *txn)
 
 /* --- Steps: an operation and what it is done to ----------------------------------------------- */
 
-#define STEPS_MAX 128u
 static struct step {
     const struct operation *operation;
     unsigned name, other; /* of the paths or the keys; the same when it takes one */
-} steps[STEPS_MAX];
+} steps[CRASH_STEPS_MAX];
 static unsigned step_count;
 
 static void add_step(const struct operation *operation, unsigned name, unsigned other)
 {
-    if (step_count == STEPS_MAX) {
+    if (step_count == CRASH_STEPS_MAX) {
         abort();
     }
     steps[step_count++] = (struct step){operation, name, other};
