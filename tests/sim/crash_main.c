@@ -19,7 +19,7 @@
 
 #define DISTINCT_MIN 100000u /* disks that a normal run must have seen */
 #define SEQUENCES_DISTINCT_MIN 2000000u
-#define SEQUENCES_SCALE 0.02 /* of the cuts that are drawn at one point */
+#define SEQUENCES_SCALE 0.03 /* there are so many that few cuts are drawn at each point */
 #define LIES_SCALE_MIN 0.02
 #ifdef __SANITIZE_ADDRESS__
 #define BUILD_SCALE 0.02 /* the sanitizers are slow */
@@ -217,10 +217,13 @@ static int run_sequences(const struct options *options)
     double factor = scale();
     double start = seconds();
     bool is_full = factor >= 0.5;
-    struct sequences all = {.limits = limits_for(factor < 4 ? SEQUENCES_SCALE : factor, 0, false),
-                            .every = is_full ? 1 : (uint64_t)(0.5 / factor),
-                            .others_every = factor < 4 ? 8 : 1,
-                            .first = options->first};
+    bool is_soak = factor >= 4;
+    struct sequences all = {
+        .limits = limits_for(is_soak ? factor / 40 : SEQUENCES_SCALE, 0, false),
+        .every = is_full ? 1 : (uint64_t)(0.5 / factor),
+        .others_every = is_soak ? 1 : 8,
+        .first = options->first,
+    };
     all.limits.points_every = 1;
     all.limits.violations_max = options->first;
     crash_each_sequence((uint64_t)(1000 * factor), run_sequence, &all);

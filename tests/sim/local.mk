@@ -114,8 +114,9 @@ tests_sim_sim_schedules_LDADD = libtx_swarm.la libtx_sim.la $(UNIT_STORE_LIBS)
 
 # More histories than a test run has time for: make sim-soak SEEDS=1-10000000
 SEEDS = 1-1000000
-sim-soak: txcrash$(EXEEXT)
+sim-soak: txcrash$(EXEEXT) tests/sim/sim_crash$(EXEEXT)
 	./txcrash$(EXEEXT) sim --seeds $(SEEDS)
+	TXKIT_TEST_SCALE=4 tests/sim/sim_crash$(EXEEXT) --sequences
 .PHONY: sim-soak
 
 # Every bit of a small store.
