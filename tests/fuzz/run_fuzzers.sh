@@ -26,13 +26,15 @@ make -s V=0 "${fuzzers[@]/#/tests/fuzz/fuzz_}"
 
 processors=$(nproc)
 wall=$((seconds * (${#fuzzers[@]} > processors ? ${#fuzzers[@]} : processors) / processors))
-# Choosing inputs by how rare what they reach is (entropic) took three quarters of fuzz_store's time.
+# To choose inputs by how rare what they reach is (entropic) took three quarters of fuzz_store's
+# time.
 pids=()
 trap 'kill "${pids[@]}"; exit 1' INT TERM
 for name in "${fuzzers[@]}"; do
     mkdir -p "found/$name" crash
     "tests/fuzz/fuzz_$name" -max_total_time="$wall" -timeout=30 -rss_limit_mb=2048 \
-        -entropic=0 -use_value_profile=1 -max_len=8192 -print_final_stats=1 -artifact_prefix="crash/$name-" \
+        -entropic=0 -use_value_profile=1 -max_len=8192 -print_final_stats=1 \
+        -artifact_prefix="crash/$name-" \
         "found/$name" "$source/tests/fuzz/corpus/$name" >"$name.log" 2>&1 &
     pids+=($!)
 done
@@ -52,7 +54,8 @@ for i in "${!fuzzers[@]}"; do
         bad=1
         echo "not ok $said"
         echo "# a promise is broken, see $build/$name.log and $build/crash"
-        grep -aE 'not so:|runtime error|ERROR: |Test unit written' "$name.log" | sed 's/^/# /' || true
+        grep -aE 'not so:|runtime error|ERROR: |Test unit written' "$name.log" |
+            sed 's/^/# /' || true
     fi
 done
 exit "$bad"

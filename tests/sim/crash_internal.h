@@ -35,7 +35,8 @@ const char *crash_profile_name(enum sim_profile profile);
 
 #define CRASH_STEPS_MAX 128u
 unsigned crash_step_count(void);
-/* As "rename:d/g:f", with slashes for backslashes, so that a shell takes it as it is; as snprintf. */
+/* As "rename:d/g:f", with slashes for backslashes, so that a shell takes it as it is. Answers as
+ * snprintf does. */
 int crash_step_format(unsigned index, unsigned tree, char *text, size_t room);
 /* Whatever is refused is for the caller to judge. */
 enum tx_status crash_step_do(unsigned index, unsigned tree, struct crash_run *run,

@@ -91,7 +91,8 @@ static void run_one(const struct crash_workload *workload, uint64_t seed, enum s
     (void)printf("%-18s seed %-2" PRIu64 " %-7s %4u points %8" PRIu64
                  " images %7zu distinct %7" PRIu64 " boots %6.1f s",
                  workload->name, seed, crash_profile_name(profile), run.point_count,
-                 totals->images - images, totals->seen.count - distinct, totals->boots - boots, took);
+                 totals->images - images, totals->seen.count - distinct, totals->boots - boots,
+                 took);
     if (totals->violations > violations) {
         (void)printf(", %" PRIu64 " violations", totals->violations - violations);
     }
@@ -128,8 +129,9 @@ static bool is_healthy(const struct crash_totals *totals, uint64_t distinct_min)
 /* Say what was done. True when that is good, and enough. */
 static bool sum_up(const struct crash_totals *totals, double start, uint64_t distinct_min)
 {
-    (void)printf("%" PRIu64 " runs, %" PRIu64 " points, %zu distinct disks (%zu by more than times, %"
-                 PRIu64 " by a second cut), %" PRIu64 " boots to %zu ends, %" PRIu64
+    (void)printf("%" PRIu64 " runs, %" PRIu64
+                 " points, %zu distinct disks (%zu by more than times, %" PRIu64
+                 " by a second cut), %" PRIu64 " boots to %zu ends, %" PRIu64
                  " read through, %" PRIu64 " violations, %.0f s\n",
                  totals->runs, totals->points, totals->seen.count, totals->timeless.count,
                  totals->nested, totals->boots, totals->ends.count, totals->verified,

@@ -184,7 +184,8 @@ static const struct operation {
 
 enum { PATHS = 4, KEYS = 3 };
 
-/* What stands at each name: '/' a directory, 's' a small file, 'l' one that is staged, '-' nothing. */
+/* What stands at each name: '/' a directory, 's' a small file, 'l' one that is staged, '-' nothing.
+ */
 static const struct {
     const char *paths[PATHS];
     const char *what;
