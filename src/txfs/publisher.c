@@ -187,7 +187,8 @@ static bool is_touched(const struct txfs_touched *touched, const char *path, uin
 {
     for (size_t i = 0; i < touched->count; i++) {
         const struct txfs_touch_mark *item = &touched->items[i];
-        if (item->dir_ino == dir_ino && strcmp(item->path, path) == 0) {
+        bool covered = dir_ino == 0 || item->dir_ino == dir_ino;
+        if (covered && strcmp(item->path, path) == 0) {
             return true;
         }
     }
