@@ -60,6 +60,8 @@ struct crash_run {
     struct txstore *reader; /* beside it, read-only */
     struct txfs_file *file; /* open while something fails */
     struct tx_error err;
+    struct sim_image *begin; /* the disk after the preparation, when others begin with it, too */
+    uint64_t begin_random;
     struct crash_state *states; /* after each acknowledged step; [0] before the first */
     unsigned state_count;
     bool in_flight;

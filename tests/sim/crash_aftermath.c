@@ -50,7 +50,8 @@ static bool judge_disk(void *arg, struct sim_image *image, const struct sim_choi
     struct crash_failure *failure = arg;
     struct crash_verdict verdict;
     (void)choice;
-    crash_verify(failure->reference, image, &(struct crash_scrutiny){.ends = NULL}, &verdict);
+    struct crash_scrutiny how = {.ends = &failure->tally->ends};
+    crash_verify(failure->reference, image, &how, &verdict);
     judge(failure, &verdict);
     crash_verdict_release(&verdict);
     return true;
@@ -171,11 +172,8 @@ static void go_on(struct crash_failure *failure)
 
 void crash_failure_prepare(struct crash_failure *failure, const struct crash_run *reference)
 {
-    struct sim_options options = SIM_OPTIONS_DEFAULT;
-    options.seed = 1;
-    options.still_clock = true;
     failure->reference = reference;
-    crash_run_prepare(&failure->run, reference->workload, 1, &options);
+    crash_run_again(&failure->run, reference);
 }
 
 void crash_reference(struct crash_run *reference, const struct crash_workload *workload)
@@ -183,7 +181,11 @@ void crash_reference(struct crash_run *reference, const struct crash_workload *w
     struct sim_options options = SIM_OPTIONS_DEFAULT;
     options.seed = 1;
     options.still_clock = true;
-    crash_run_prepare(reference, workload, 1, &options);
+    struct crash_run prepared;
+    crash_run_prepare(&prepared, workload, 1, &options);
+    crash_run_keep(&prepared);
+    crash_run_again(reference, &prepared);
+    crash_run_release(&prepared);
     crash_run_work(reference);
 }
 
@@ -232,6 +234,7 @@ bool crash_each_failure(const char *what, const char *workload, struct crash_tal
         crash_reference(&reference, at);
         fn(&reference, &tally);
         crash_run_release(&reference);
+        crash_set_release(&tally.ends);
         (void)printf("%-18s %6" PRIu64 " %s %7" PRIu64 " disks %4" PRIu64 " violations\n", at->name,
                      tally.runs, what, tally.disks, tally.violations);
         (void)fflush(stdout);

@@ -51,7 +51,7 @@ const struct crash_workload *crash_workload_named(const char *name)
 
 static bool find_profile(const char *name, enum sim_profile *profile)
 {
-    for (int i = SIM_WEAKEST; i <= SIM_XFS; i++) {
+    for (int i = SIM_WEAKEST; i <= SIM_BTRFS; i++) {
         if (strcmp(crash_profile_name((enum sim_profile)i), name) == 0) {
             *profile = (enum sim_profile)i;
             return true;

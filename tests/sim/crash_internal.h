@@ -28,6 +28,10 @@ void crash_run_record(struct crash_run *run, const struct crash_workload *worklo
 void crash_run_prepare(struct crash_run *run, const struct crash_workload *workload, uint64_t seed,
                        const struct sim_options *options);
 void crash_run_work(struct crash_run *run);
+/* After the preparation, and before the work: this is what crash_run_again begins with. */
+void crash_run_keep(struct crash_run *run);
+/* The same workload once more, on a machine that was switched on with the disk kept. */
+void crash_run_again(struct crash_run *run, const struct crash_run *kept);
 void crash_run_release(struct crash_run *run);
 const char *crash_profile_name(enum sim_profile profile);
 
@@ -129,6 +133,7 @@ bool crash_lies(const struct crash_limits *limits);
 
 struct crash_tally {
     uint64_t runs, disks, violations;
+    struct crash_set ends; /* what recoveries ended in */
     uint64_t every; /* of what can fail, one in so many does */
     bool first;     /* end at the first violation */
 };

@@ -21,6 +21,7 @@
 #define SEQUENCES_DISTINCT_MIN 2000000u
 #define SEQUENCES_SCALE 0.03 /* there are so many that few cuts are drawn at each point */
 #define LIES_SCALE_MIN 0.02
+#define PROFILES 4
 #ifdef __SANITIZE_ADDRESS__
 #define BUILD_SCALE 0.02 /* the sanitizers are slow */
 #else
@@ -64,7 +65,7 @@ static struct crash_limits limits_for(double factor, uint64_t round, bool is_lar
         .verify_every = 4,
         .nested_points = 10,
     };
-    factor = round > 0 && factor >= 1 ? 0.1 : factor;
+    factor = round > 0 && factor > 0.2 ? 0.2 : factor;
     if (factor < 1) {
         limits.plan.exhaustive_max = 6;
         limits.plan.samples = (unsigned)(256 * factor) + 4;
@@ -104,7 +105,7 @@ static void run_one(const struct crash_workload *workload, uint64_t seed, enum s
 static enum sim_profile profile_of(const struct options *options, uint64_t round)
 {
     return options->profile >= 0 ? (enum sim_profile)options->profile
-                                 : (enum sim_profile)(round % 3);
+                                 : (enum sim_profile)(round % PROFILES);
 }
 
 /* A harness in which nothing is lost or torn shows nothing. */
@@ -168,7 +169,7 @@ static int run_all(const struct options *options)
     double factor = scale();
     double start = seconds();
     struct crash_totals totals = {0};
-    uint64_t rounds = options->rounds != 0 ? options->rounds : factor < 0.1 ? 1 : 3;
+    uint64_t rounds = options->rounds != 0 ? options->rounds : factor < 0.1 ? 1 : PROFILES;
     for (uint64_t round = 0; round < rounds; round++) {
         run_round(options, factor, round, &totals);
     }
@@ -259,7 +260,7 @@ static int replay(const char *text)
 
 static int profile_named(const char *name)
 {
-    for (int i = SIM_WEAKEST; i <= SIM_XFS; i++) {
+    for (int i = SIM_WEAKEST; i < PROFILES; i++) {
         if (strcmp(crash_profile_name((enum sim_profile)i), name) == 0) {
             return i;
         }

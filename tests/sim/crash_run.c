@@ -196,13 +196,18 @@ void crash_standard_tree(struct crash_run *run)
 
 /* --- Recording -------------------------------------------------------------------------------- */
 
-static void make_machine(struct crash_run *run, const struct sim_options *options)
+static void use_machine(struct crash_run *run, struct txio *machine)
 {
-    run->machine = sim_new(options);
+    run->machine = machine;
     sim_on_op(run->machine, take_point, run);
     fault_init(&run->fault, run->machine, true);
     order_init(&run->order, &run->fault.layer.io, CRASH_ROOT, ORDER_ALL);
     run->io = &run->order.layer.io;
+}
+
+static void make_machine(struct crash_run *run, const struct sim_options *options)
+{
+    use_machine(run, sim_new(options));
     if (run->io->ops->mkdir(run->io, TXIO_CWD, CRASH_ROOT, 0755) < 0) {
         abort();
     }
@@ -259,6 +264,30 @@ void crash_run_prepare(struct crash_run *run, const struct crash_workload *workl
     sim_thaw(run->machine);
 }
 
+void crash_run_keep(struct crash_run *run)
+{
+    static const struct sim_choice all = {SIM_KEEP_PREFIX, UINT64_MAX, 0};
+    struct sim_capture *cut = sim_capture(run->machine);
+    run->begin = sim_crash_image(cut, &all);
+    run->begin_random = run->random;
+    sim_capture_free(cut);
+}
+
+void crash_run_again(struct crash_run *run, const struct crash_run *kept)
+{
+    *run = (struct crash_run){
+        .workload = kept->workload,
+        .seed = kept->seed,
+        .random = kept->begin_random,
+        .begin = sim_image_keep(kept->begin),
+        .begin_random = kept->begin_random,
+    };
+    run->states = sim_need(calloc(CRASH_STATES_MAX, sizeof *run->states));
+    crash_state_copy(&run->states[0], &kept->states[0]);
+    run->state_count = 1;
+    use_machine(run, sim_boot(run->begin, NULL));
+}
+
 void crash_run_work(struct crash_run *run)
 {
     if (!run->workload->makes_store) {
@@ -296,5 +325,6 @@ void crash_run_release(struct crash_run *run)
     order_release(&run->order);
     fault_release(&run->fault);
     sim_free(run->machine);
+    sim_image_drop(run->begin);
     *run = (struct crash_run){.io = NULL};
 }

@@ -32,6 +32,14 @@ static void add(struct crash_state *state, const char *format, ...)
     }
 }
 
+void crash_state_copy(struct crash_state *to, const struct crash_state *from)
+{
+    *to = *from;
+    to->text = sim_need(malloc(from->room + 1));
+    memcpy(to->text, from->text, from->size);
+    to->text[from->size] = '\0';
+}
+
 void crash_state_release(struct crash_state *state)
 {
     free(state->text);

@@ -18,6 +18,7 @@ struct crash_state {
  * wait for a decision or an attachment. `store` NULL: the tree alone. */
 enum tx_status crash_state_take(struct txio *io, const char *root, struct txstore *store,
                                 struct crash_state *state, struct tx_error *err);
+void crash_state_copy(struct crash_state *to, const struct crash_state *from);
 void crash_state_release(struct crash_state *state);
 /* Print the lines in which two states differ. */
 void crash_state_diff(const struct crash_state *expected, const struct crash_state *found,
