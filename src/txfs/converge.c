@@ -79,8 +79,11 @@ static enum tx_status stands_as(struct txfs_model *model, int dir, const char *a
     char path[TXFS_PATH_MAX + TXFS_SLOT_PATH_SIZE];
     enum txfs_verdict verdict = TXFS_OTHER;
     struct txio_stat is;
+    if (*there) {
+        return TX_OK;
+    }
     (void)snprintf(path, sizeof(path), "%s%s", above, rest); /* too long: it is not there */
-    int result = *there ? -ENOENT : io->ops->stat(io, dir, path, &is);
+    int result = io->ops->stat(io, dir, path, &is);
     if (result == 0) {
         TX_TRY(txfs_judge(model, dir, path, &is, node, &verdict, err));
         *there = verdict == TXFS_IS;

@@ -49,7 +49,7 @@ const struct crash_workload *crash_workload_named(const char *name)
     return crash_sequence_parse(&sequence, name) ? &sequence.workload : NULL;
 }
 
-static bool find_profile(const char *name, enum sim_profile *profile)
+bool crash_profile_named(const char *name, enum sim_profile *profile)
 {
     for (int i = SIM_WEAKEST; i <= SIM_BTRFS; i++) {
         if (strcmp(crash_profile_name((enum sim_profile)i), name) == 0) {
@@ -75,7 +75,7 @@ bool crash_case_parse(const char *text, struct crash_case *which,
     }
     which->nested = count == 7;
     *workload = crash_workload_named(name);
-    return *workload != NULL && find_profile(profile, &which->profile) &&
+    return *workload != NULL && crash_profile_named(profile, &which->profile) &&
            sim_choice_parse(choices[0], &which->choice) &&
            (!which->nested || sim_choice_parse(choices[1], &which->nested_choice));
 }

@@ -184,6 +184,8 @@ void crash_case_format(const struct crash_case *which, char text[CRASH_CASE_TEXT
 /* Everything but `run` and `point`; the workload, seed and index are returned apart. */
 bool crash_case_parse(const char *text, struct crash_case *which,
                       const struct crash_workload **workload, uint64_t *seed, uint64_t *index);
+/* False when there is none of that name. */
+bool crash_profile_named(const char *name, enum sim_profile *profile);
 /* Of the list or a sequence, NULL when there is none of that name. Valid until the next call. */
 const struct crash_workload *crash_workload_named(const char *name);
 /* States to which the disk of a point may recover, as bits. */

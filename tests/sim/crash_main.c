@@ -21,7 +21,7 @@
 #define SEQUENCES_DISTINCT_MIN 2000000u
 #define SEQUENCES_SCALE 0.03 /* there are so many that few cuts are drawn at each point */
 #define LIES_SCALE_MIN 0.02
-#define PROFILES 4
+#define PROFILES (SIM_BTRFS + 1)
 #ifdef __SANITIZE_ADDRESS__
 #define BUILD_SCALE 0.02 /* the sanitizers are slow */
 #else
@@ -258,16 +258,6 @@ static int replay(const char *text)
     return good ? 0 : 1;
 }
 
-static int profile_named(const char *name)
-{
-    for (int i = SIM_WEAKEST; i < PROFILES; i++) {
-        if (strcmp(crash_profile_name((enum sim_profile)i), name) == 0) {
-            return i;
-        }
-    }
-    return -1;
-}
-
 static bool parse(int argc, char **argv, struct options *options)
 {
     for (int i = 1; i < argc; i++) {
@@ -310,7 +300,8 @@ static bool parse(int argc, char **argv, struct options *options)
         } else if (strcmp(argv[i], "--nested") == 0) {
             options->nested = strtoull(value, NULL, 10);
         } else if (strcmp(argv[i], "--profile") == 0) {
-            options->profile = profile_named(value);
+            enum sim_profile profile;
+            options->profile = crash_profile_named(value, &profile) ? (int)profile : -1;
         } else {
             return false;
         }
