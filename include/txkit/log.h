@@ -52,7 +52,7 @@ struct txlog_settings {
                             * TX_ENOSPC beyond */
 };
 
-/* A store's identity: 16 random bytes from its creation. */
+/* A store's identity: a random UUID (RFC 4122, version 4) from its creation. */
 struct txlog_identity {
     uint8_t uuid[16];
     uint64_t epoch; /* number of read-write recoveries; forced before anything of an epoch is */

@@ -13,7 +13,7 @@ const struct tx_field control_fields[] = {
     F(version, "1"),
     F(slot, "0 or 1: which of the two this is"),
     F(sequence, "grows with each writing; the slot with the higher one counts"),
-    F(uuid, "identity of the store"),
+    F(uuid, "identity of the store, random; the first 8 bytes are not all zero"),
     F(epoch, "read-write recoveries; durable here before anything of an epoch is in the log"),
     F(start_lsn, "checkpoint: oldest record that is needed"),
     F(start_segment, "segment of the checkpoint; those with lower numbers are not needed"),
@@ -58,7 +58,9 @@ enum tx_status control_settings_check(const struct txlog_settings *settings,
 
 static bool control_makes_sense(const struct control *content, uint32_t slot)
 {
-    return content->slot == slot && content->start_lsn >= TXLOG_FIRST_LSN &&
+    /* MUTANT_133: without an identity, segments of any log would do. */
+    bool has_identity = tx_get64(content->uuid) != 0 || TX_MUTANT(133);
+    return content->slot == slot && has_identity && content->start_lsn >= TXLOG_FIRST_LSN &&
            content->start_lsn % TXLOG_BLOCK_SIZE == 0 && content->start_lsn <= INT64_MAX &&
            content->durable_lsn >= content->start_lsn && content->durable_lsn <= INT64_MAX &&
            settings_fit(content->segment_size, content->size_max) &&

@@ -38,6 +38,20 @@ static enum tx_status create_control(struct txlog *log, struct tx_error *err)
     return txio_sync(log->io, log->control_fd, CONTROL_NAME, err);
 }
 
+/* A random UUID, RFC 4122 version 4. Its marks are not zero, hence it is not. */
+static enum tx_status create_identity(struct txlog *log, struct tx_error *err)
+{
+    uint8_t *uuid = log->control.uuid;
+    int result = log->io->ops->random(log->io, uuid, sizeof(log->control.uuid));
+    if (result < 0) {
+        return tx_error_os(err, -result, "random bytes");
+    }
+    uuid[6] = (uuid[6] & 0x0f) | 0x40;
+    uuid[8] = (uuid[8] & 0x3f) | 0x80;
+    log->log_id = tx_get64(uuid);
+    return TX_OK;
+}
+
 static enum tx_status create(struct txio *io, int dir, const struct txlog_settings *settings,
                              struct txlog_identity *identity, struct tx_error *err)
 {
@@ -45,11 +59,7 @@ static enum tx_status create(struct txio *io, int dir, const struct txlog_settin
     TX_TRY(log_new(io, dir, TXLOG_READWRITE, &log, err));
     TX_TRY(log_shared_private(log, err));
     TX_TRY(control_settings_check(settings, &log->control, err));
-    int result = io->ops->random(io, log->control.uuid, sizeof(log->control.uuid));
-    if (result < 0) {
-        return tx_error_os(err, -result, "random bytes");
-    }
-    log->log_id = tx_get64(log->control.uuid);
+    TX_TRY(create_identity(log, err));
     TX_TRY(create_files(log, err));
     TX_TRY(create_segment(log, err));
     TX_TRY(spare_make(log, err));

@@ -125,18 +125,24 @@ static enum tx_status proof_step(void *arg, const struct walk_step *step, struct
     return TX_OK;
 }
 
+static void report_step(struct verify *verify, const struct walk_step *step, const char *text)
+{
+    report_segment(verify, step->segment->header.seq, step->offset, step->lsn, text);
+}
+
 static void verify_frame(struct verify *verify, const struct walk_step *step)
 {
-    const struct control *control = &verify->log->control;
-    if (!verify->has_control) {
-        return;
+    const struct control *control = &verify->log->control; /* zeros when there is none */
+    if (step_is_around(step, verify->proven)) {
+        report_step(verify, step, "the durable end that is claimed lies inside of the record");
     }
-    if (step->frame->epoch > control->epoch) {
-        report_segment(verify, step->segment->header.seq, step->offset, step->lsn,
-                       scan_text(SCAN_CONTROL_STALE));
+    if (step_is_around(step, control->start_lsn) && !TX_MUTANT(132)) {
+        report_step(verify, step, "the checkpoint lies inside of the record");
+    }
+    if (verify->has_control && step->frame->epoch > control->epoch) {
+        report_step(verify, step, scan_text(SCAN_CONTROL_STALE));
     } else if (verify->clean && step->lsn + step->size > control->end_lsn) {
-        report_segment(verify, step->segment->header.seq, step->offset, step->lsn,
-                       scan_text(SCAN_CLEAN_LONG));
+        report_step(verify, step, scan_text(SCAN_CLEAN_LONG));
     }
 }
 
@@ -147,16 +153,10 @@ static enum tx_status fault_step(void *arg, const struct walk_step *step, struct
     if (step->frame) {
         verify_frame(verify, step);
         verify->end = step->lsn + step->size;
-        if (step_is_around(step, verify->proven)) {
-            report_segment(verify, step->segment->header.seq, step->offset, step->lsn,
-                           "the durable end that is claimed lies inside of the record");
-        }
     } else if (step->lsn < verify->proven) {
-        report_segment(verify, step->segment->header.seq, step->offset, step->lsn,
-                       "no valid record, though it was durable");
+        report_step(verify, step, "no valid record, though it was durable");
     } else if (verify->clean && step->own_size > 0) {
-        report_segment(verify, step->segment->header.seq, step->offset, step->lsn,
-                       "bytes behind the end of a log that was closed properly");
+        report_step(verify, step, "bytes behind the end of a log that was closed properly");
     }
     return TX_OK;
 }

@@ -111,6 +111,7 @@ Test(txlog_control, sealed_nonsense_is_refused)
     TX_AUTO(temp_dir) temp = temp_dir_new();
     int fd = open_control(&temp);
     load_with(&temp, fd, 8, 4, 2, TX_EVERSION);
+    load_with(&temp, fd, 24, 8, 0, TX_ECORRUPT);          /* no identity: any log's segments fit */
     load_with(&temp, fd, 48, 8, 0, TX_ECORRUPT);          /* start_lsn */
     load_with(&temp, fd, 48, 8, 4097, TX_ECORRUPT);
     load_with(&temp, fd, 48, 8, UINT64_C(1) << 63, TX_ECORRUPT);

@@ -254,6 +254,20 @@ Test(txlog_log_verify, a_checkpoint_behind_all_segments_is_a_fault)
                        test_err.text);
 }
 
+static void enter_the_record(struct control *content)
+{
+    content->start_lsn += 3 * TXLOG_BLOCK_SIZE;
+}
+
+/* The second block of the second record is what control then calls the checkpoint. */
+Test(txlog_log_verify, a_checkpoint_inside_of_a_record_is_a_fault)
+{
+    control_edit(temp.fd, enter_the_record);
+    cr_assert_str_eq(log_faults_text(txio_posix(), temp.fd),
+                     "0000000000000002.seg@4096: the checkpoint lies inside of the record; ");
+    fails(TX_ECORRUPT, log_try_open(&user, txio_posix(), temp.fd));
+}
+
 Test(txlog_log_verify, slots_that_do_not_follow_one_another_are_a_fault)
 {
     uint8_t blocks[2][TXLOG_BLOCK_SIZE];
