@@ -362,6 +362,8 @@ TX_API void ktm_published_token(struct ktm *tm, unsigned rm, uint8_t token[KTM_T
 TX_API enum tx_status ktm_txn_staging(struct ktm_txn *txn, int *dir,
                                       struct tx_error *err) TX_CHECKED;
 TX_API struct ktm *ktm_txn_manager(const struct ktm_txn *txn);
+/* The seam that its manager works through; not owned by the caller. */
+TX_API struct txio *ktm_txn_io(const struct ktm_txn *txn);
 TX_API bool ktm_txn_is_serializable(const struct ktm_txn *txn);
 /* Directory of one transaction's staged payloads, relative to the store directory: "tx/3-42". */
 #define KTM_STAGING_PATH_SIZE 64

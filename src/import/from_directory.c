@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* A directory of the real file system as source. */
+/* A directory as source, of the system that the store is on. */
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/mutant.h"
 #include "import/import_internal.h"
 
 struct directory_source {
@@ -50,28 +52,47 @@ static enum tx_status read_source_file(void *arg, void *data, size_t size, size_
     return TX_OK;
 }
 
+static enum tx_status source_xattr(struct directory_source *source, int dir, const char *name,
+                                   const char *attribute, struct import_xattr_list *list,
+                                   struct tx_error *err)
+{
+    const struct txio_ops *ops = source->io->ops;
+    uint8_t *value = NULL;
+    int64_t size = ops->get_xattr(source->io, dir, name, attribute, NULL, 0);
+    if (size > TXFS_XATTR_VALUE_MAX) {
+        return tx_error_set(err, TX_ELIMIT, "attribute \"%s\" of \"%s\" in the source is too large",
+                            attribute, name);
+    }
+    uint32_t size32 = size < 0 ? 0 : (uint32_t)size;
+    TX_TRY(tx_buf_append(&list->bytes, attribute, strlen(attribute) + 1, err));
+    TX_TRY(tx_buf_append(&list->bytes, &size32, sizeof size32, err));
+    TX_TRY(tx_buf_extend(&list->bytes, size32, &value, err));
+    int64_t read = size > 0 ? ops->get_xattr(source->io, dir, name, attribute, value, size32) : size;
+    if (read < 0) {
+        return tx_error_os(err, (int)-read, "read attribute \"%s\" of \"%s\" in the source",
+                           attribute, name);
+    }
+    return read == size ? TX_OK
+                        : tx_error_set(err, TX_EIO,
+                                       "attribute \"%s\" of \"%s\" in the source changes",
+                                       attribute, name);
+}
+
 static enum tx_status source_xattrs(struct directory_source *source, int dir, const char *name,
                                     struct import_xattr_list *list, struct tx_error *err)
 {
     char names[65536];
-    const struct txio_ops *ops = source->io->ops;
-    int64_t total = ops->list_xattr(source->io, dir, name, names, sizeof names);
-    for (int64_t at = 0; at < total; at += (int64_t)strlen(names + at) + 1) {
-        int64_t size = ops->get_xattr(source->io, dir, name, names + at, NULL, 0);
-        if (size < 0 || size > TXFS_XATTR_VALUE_MAX) {
-            return tx_error_set(err, TX_EIO, "read attribute \"%s\" of the source", names + at);
-        }
-        uint32_t size32 = (uint32_t)size;
-        uint8_t *value = NULL;
-        TX_TRY(tx_buf_append(&list->bytes, names + at, strlen(names + at) + 1, err));
-        TX_TRY(tx_buf_append(&list->bytes, &size32, sizeof size32, err));
-        TX_TRY(tx_buf_extend(&list->bytes, size32, &value, err));
-        if (size > 0 &&
-            ops->get_xattr(source->io, dir, name, names + at, value, size32) != size) {
-            return tx_error_set(err, TX_EIO, "read attribute \"%s\" of the source", names + at);
-        }
+    int64_t total = source->io->ops->list_xattr(source->io, dir, name, names, sizeof names);
+    if (total == -EOPNOTSUPP || (total < 0 && TX_MUTANT(134))) {
+        return TX_OK; /* a file system without attributes */
     }
-    return TX_OK; /* total < 0: a file system without attributes */
+    if (total < 0) {
+        return tx_error_os(err, (int)-total, "list the attributes of \"%s\" in the source", name);
+    }
+    for (int64_t at = 0; at < total; at += (int64_t)strlen(names + at) + 1) {
+        TX_TRY(source_xattr(source, dir, name, names + at, list, err));
+    }
+    return TX_OK;
 }
 
 /* Remember the first name of an inode; later names become hard links to it. */
@@ -196,7 +217,7 @@ enum tx_status tximport_directory(struct ktm_txn *txn, const char *directory, co
 {
     TX_AUTO(import_sink) sink = {0};
     struct directory_source source __attribute__((cleanup(directory_source_auto))) = {
-        .io = txio_posix(), .sink = &sink};
+        .io = ktm_txn_io(txn), .sink = &sink};
     int fd = -1;
     tx_map_init(&source.inodes, tx_free);
     TX_TRY(import_sink_init(&sink, txn, path, options, err));

@@ -46,6 +46,11 @@ struct ktm *ktm_txn_manager(const struct ktm_txn *txn)
     return txn->tm;
 }
 
+struct txio *ktm_txn_io(const struct ktm_txn *txn)
+{
+    return txn->tm->io;
+}
+
 bool ktm_txn_is_serializable(const struct ktm_txn *txn)
 {
     return (txn->flags & KTM_SERIALIZABLE) != 0;

@@ -67,6 +67,7 @@ struct crash_run {
     bool in_flight;
     bool recording; /* points are taken ... */
     bool spared;    /* ... but not now: the workload says so */
+    bool has_stranger; /* not all that changes is ours: recovery may say that it kept something */
     bool is_moot;   /* it came to nothing: nothing is to be learned from its points */
     struct crash_point *points;
     unsigned point_count, point_room;

@@ -52,13 +52,26 @@ void crash_tree_plant(unsigned tree, struct crash_run *run, struct ktm_txn *txn)
 #define CRASH_SEQUENCE_MAX 3u /* steps */
 #define CRASH_SEQUENCE_NAME_SIZE 120u
 
-/* Operations one after the other, in one transaction or each in its own. */
+/* What is between two steps. */
+enum crash_way {
+    CRASH_TOGETHER,   /* nothing: they are one transaction */
+    CRASH_APART,      /* a commit */
+    CRASH_CHECKPOINT, /* a commit, a checkpoint */
+    CRASH_REOPEN,     /* a commit, the store closed and opened */
+    CRASH_RECOVER,    /* a commit that is in the log only until the store is opened again */
+    CRASH_DETACH,     /* the transaction detached and attached */
+    CRASH_PREPARE,    /* nothing, but at the end it is prepared, and committed by the next opening */
+    CRASH_REVERT,     /* a commit, and at the end the last commit is reverted */
+    CRASH_WAYS
+};
+
+/* Operations one after the other. */
 struct crash_sequence {
     struct crash_workload workload; /* first; its name is `name` */
     char name[CRASH_SEQUENCE_NAME_SIZE];
     unsigned steps[CRASH_SEQUENCE_MAX]; /* below crash_step_count() */
     unsigned count;
-    bool apart;
+    enum crash_way way;
     unsigned tree; /* below crash_tree_count() */
 };
 
@@ -69,8 +82,8 @@ bool crash_sequence_parse(struct crash_sequence *sequence, const char *text);
 
 /* False when the sequence was refused. */
 typedef bool crash_sequence_fn(void *arg, const struct crash_sequence *sequence);
-/* All of one and two steps that are possible, and of so many drawn ones of three; on each tree,
- * together and apart. */
+/* All of one and two steps that are possible, and of so many drawn ones of three; on each tree and
+ * in every way. */
 void crash_each_sequence(uint64_t triples, crash_sequence_fn *fn, void *arg);
 
 /* --- crash_set.c: 64-bit keys with a value ---------------------------------------------------- */

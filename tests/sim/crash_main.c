@@ -192,7 +192,8 @@ struct sequences {
     struct crash_totals totals;
     uint64_t count;
     uint64_t every; /* one in so many of those with more than one step ... */
-    uint64_t others_every; /* ... and of these, on all trees but the first */
+    uint64_t others_every; /* ... and of these, on all trees but the first; with more between them
+                            * than a commit, too */
     bool first;     /* end at the first violation */
 };
 
@@ -200,7 +201,8 @@ static bool run_sequence(void *arg, const struct crash_sequence *sequence)
 {
     struct sequences *all = arg;
     struct crash_run run;
-    uint64_t every = sequence->tree > 0 ? all->every * all->others_every : all->every;
+    uint64_t every = all->every * (sequence->tree > 0 ? all->others_every : 1) *
+                     (sequence->way > CRASH_APART ? all->others_every : 1);
     bool skip = sequence->count > 1 && sim_mix(++all->count, 1) % every != 0;
     if (skip || (all->first && all->totals.violations > 0)) {
         return true;

@@ -184,8 +184,8 @@ static const struct operation {
 
 enum { PATHS = 4, KEYS = 3 };
 
-/* What stands at each name: '/' a directory, 's' a small file, 'l' one that is staged, '-' nothing.
- */
+/* What stands at each name: '/' a directory, 's' a small file, 'l' one that is staged, '=' a further
+ * name of the first, '-' nothing. */
 static const struct {
     const char *paths[PATHS];
     const char *what;
@@ -195,6 +195,7 @@ static const struct {
     {{"d", "d/g", "n", "n/g"}, "/l/s"},
     {{"d", "d/e", "d/e/g", "n"}, "//l-"},
     {{"d", "d/g", "n", "n/x"}, "/l--"},
+    {{"f", "d", "d/g", "n"}, "s/=-"},
 };
 static const char *const keys[KEYS] = {"K", "K\\S", "N"};
 
@@ -210,6 +211,8 @@ void crash_tree_plant(unsigned tree, struct crash_run *run, struct ktm_txn *txn)
         size_t size = trees[tree].what[i] == 's' ? 300 : 4500;
         if (trees[tree].what[i] == '/') {
             MUST(run, txfs_mkdir(txn, path, 0755, &run->err));
+        } else if (trees[tree].what[i] == '=') {
+            MUST(run, txfs_link(txn, trees[tree].paths[0], path, &run->err));
         } else if (trees[tree].what[i] != '-') {
             MUST(run, txfs_put(txn, path, crash_bytes(run, size), size, NULL, &run->err));
         }

@@ -185,7 +185,8 @@ void crash_verify(const struct crash_run *run, const struct sim_image *image,
     if (!verdict->broken) {
         verdict->state = crash_state_index(run, verdict->found.hash);
     }
-    if (!verdict->broken && verdict->state < CRASH_STATES_MAX && verdict->foreign_kept != 0) {
+    if (!verdict->broken && verdict->state < CRASH_STATES_MAX && verdict->foreign_kept != 0 &&
+        !run->has_stranger) {
         broken(verdict, "state %u, but %llu objects are said to be foreign", verdict->state,
                (unsigned long long)verdict->foreign_kept);
     }

@@ -97,10 +97,11 @@ tests_sim_sim_crash_SOURCES = \
 	tests/sim/workloads.c \
 	tests/sim/workloads.h \
 	tests/sim/workloads_files.c \
+	tests/sim/workloads_meetings.c \
 	tests/sim/workloads_random.c \
 	tests/sim/workloads_registry.c \
 	tests/sim/workloads_store.c
-tests_sim_sim_crash_LDADD = libtx_sim.la $(UNIT_STORE_LIBS)
+tests_sim_sim_crash_LDADD = libtx_sim.la $(UNIT_IMPORT_LIBS)
 scenario_tests += tests/sim/every_failure.sh tests/sim/every_sequence.sh
 
 # Who meets whom at which call: every single change-over, and pairs of them.

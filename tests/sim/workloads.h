@@ -62,6 +62,20 @@ void work_revert(struct crash_run *run);
 void work_recovery(struct crash_run *run);
 void work_settings(struct crash_run *run);
 
+/* --- workloads_meetings.c --------------------------------------------------------------------- */
+
+void work_interleaved(struct crash_run *run);
+void work_conflict(struct crash_run *run);
+void work_two_prepared(struct crash_run *run);
+void work_two_detached(struct crash_run *run);
+void work_snapshot(struct crash_run *run);
+void work_open_file(struct crash_run *run);
+void work_deep_tree(struct crash_run *run);
+void work_one_name(struct crash_run *run);
+void work_stranger(struct crash_run *run);
+void work_import(struct crash_run *run);
+void work_history(struct crash_run *run);
+
 /* --- workloads_random.c ----------------------------------------------------------------------- */
 
 void work_random_files(struct crash_run *run);

@@ -15,6 +15,7 @@ Test(ktm_txn, begin_takes_what_it_is_given)
     cr_expect(ktm_txn_is_serializable(txn));
     cr_expect_eq(ktm_txn_state(txn), KTM_ACTIVE);
     cr_expect_eq(ktm_txn_manager(txn), handle.tm);
+    cr_expect_eq(ktm_txn_io(txn), handle.io);
     cr_expect_eq(ktm_txn_snapshot(txn), ktm_published(handle.tm));
     int64_t now_ns = handle.io->ops->realtime_ns(handle.io);
     cr_expect_leq(ktm_txn_begin_time(txn), now_ns);
