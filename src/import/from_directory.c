@@ -67,7 +67,10 @@ static enum tx_status source_xattr(struct directory_source *source, int dir, con
     TX_TRY(tx_buf_append(&list->bytes, attribute, strlen(attribute) + 1, err));
     TX_TRY(tx_buf_append(&list->bytes, &size32, sizeof size32, err));
     TX_TRY(tx_buf_extend(&list->bytes, size32, &value, err));
-    int64_t read = size > 0 ? ops->get_xattr(source->io, dir, name, attribute, value, size32) : size;
+    int64_t read = size;
+    if (size > 0) {
+        read = ops->get_xattr(source->io, dir, name, attribute, value, size32);
+    }
     if (read < 0) {
         return tx_error_os(err, (int)-read, "read attribute \"%s\" of \"%s\" in the source",
                            attribute, name);

@@ -60,7 +60,7 @@ enum crash_way {
     CRASH_REOPEN,     /* a commit, the store closed and opened */
     CRASH_RECOVER,    /* a commit that is in the log only until the store is opened again */
     CRASH_DETACH,     /* the transaction detached and attached */
-    CRASH_PREPARE,    /* nothing, but at the end it is prepared, and committed by the next opening */
+    CRASH_PREPARE,    /* nothing; at the end it is prepared, and committed by the next opening */
     CRASH_REVERT,     /* a commit, and at the end the last commit is reverted */
     CRASH_WAYS
 };

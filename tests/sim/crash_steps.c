@@ -184,8 +184,8 @@ static const struct operation {
 
 enum { PATHS = 4, KEYS = 3 };
 
-/* What stands at each name: '/' a directory, 's' a small file, 'l' one that is staged, '=' a further
- * name of the first, '-' nothing. */
+/* What stands at each name: '/' a directory, 's' a small file, 'l' one that is staged, '=' a name
+ * more of the first, '-' nothing. */
 static const struct {
     const char *paths[PATHS];
     const char *what;

@@ -253,7 +253,7 @@ static void make_source(struct crash_run *run)
     write_outside(run, "/src/dir/c", 5000);
     write_outside(run, "/src/dir/one", 10);
     expect(run, ops->link(run->machine, TXIO_CWD, "/src/dir/one", TXIO_CWD, "/src/two"), "link");
-    expect(run, ops->set_xattr(run->machine, TXIO_CWD, "/src/a", "user.x", "value", 5), "set_xattr");
+    expect(run, ops->set_xattr(run->machine, TXIO_CWD, "/src/a", "user.x", "value", 5), "xattr");
     run->spared = false;
 }
 

@@ -127,6 +127,18 @@ Test(txlog_reserve, large_records_leave_the_reserve_alone)
     ok(put_reserved(100));
 }
 
+/* Two blocks are left in the fourth segment, there is no spare, and room for one segment more. */
+Test(txlog_reserve, a_record_that_gives_up_the_rest_of_a_segment_leaves_the_reserve_alone)
+{
+    tx_lsn next;
+    for (int i = 0; i < 2 + 3 + 3 + 1; i++) {
+        log_put(&user, 1, 1);
+    }
+    ok(txlog_reserve(user.log, 100, &test_err));
+    fails(TX_ENOSPC, log_try_put(&user, 1, 10000, &next));
+    ok(put_reserved(100));
+}
+
 Test(txlog_reserve, prepare_makes_a_spare_ready)
 {
     fill(100);
