@@ -5,6 +5,9 @@
 #
 #   run_fuzzers.sh SOURCE BUILD SECONDS [FUZZER]...
 #
+# FUZZ_SEED=N repeats what that seed tried before, as far as time allows: for a run that has to say
+# something of a change and not of the dice. Without it each run tries something new.
+#
 # New inputs go to BUILD/found/NAME; an input that breaks a promise is left in BUILD/crash/NAME-*.
 # One TAP line for each.
 set -euo pipefail
@@ -26,14 +29,20 @@ make -s V=0 "${fuzzers[@]/#/tests/fuzz/fuzz_}"
 
 processors=$(nproc)
 wall=$((seconds * (${#fuzzers[@]} > processors ? ${#fuzzers[@]} : processors) / processors))
+fixed=()
+if [[ -n ${FUZZ_SEED-} ]]; then
+    # Features are told apart by addresses, too. A container may forbid to fix those.
+    setarch -R true 2>/dev/null && fixed=(setarch -R)
+fi
 # To choose inputs by how rare what they reach is (entropic) took three quarters of fuzz_store's
 # time.
 pids=()
 trap 'kill "${pids[@]}"; exit 1' INT TERM
 for name in "${fuzzers[@]}"; do
     mkdir -p "found/$name" crash
-    "tests/fuzz/fuzz_$name" -max_total_time="$wall" -timeout=30 -rss_limit_mb=2048 \
+    "${fixed[@]}" "tests/fuzz/fuzz_$name" -max_total_time="$wall" -seed="${FUZZ_SEED:-0}" \
         -entropic=0 -use_value_profile=1 -max_len=8192 -print_final_stats=1 \
+        -timeout=30 -rss_limit_mb=2048 -reload=0 \
         -artifact_prefix="crash/$name-" \
         "found/$name" "$source/tests/fuzz/corpus/$name" >"$name.log" 2>&1 &
     pids+=($!)
