@@ -20,6 +20,7 @@ static const struct {
     {"short", SWARM_SHORT},
     {"flip", SWARM_FLIP},
     {"stale", SWARM_STALE},
+    {"misdirect", SWARM_ASTRAY},
     {"sync-keeps", SWARM_SYNC_KEEPS},
     {"sync-reverts", SWARM_SYNC_REVERTS},
     {"sync-late", SWARM_SYNC_LATE},

@@ -120,6 +120,25 @@ enum tx_status control_load(struct txio *io, int fd, struct control *content, st
     return TX_OK;
 }
 
+/* A slot whose last writing went astray is whole, too. It is told by what all know who use the log;
+ * who was killed between control and shared memory has left the latter behind. */
+static bool control_is_current(const struct txlog_shared *shared, const struct control *content)
+{
+    return content->epoch == atomic_load_explicit(&shared->epoch, memory_order_acquire) &&
+           content->start_lsn >= atomic_load_explicit(&shared->start_lsn, memory_order_acquire) &&
+           !control_is_clean(content);
+}
+
+enum tx_status control_load_current(struct txlog *log, struct control *content,
+                                    struct tx_error *err)
+{
+    enum tx_status status = control_load(log->io, log->control_fd, content, err);
+    if (status == TX_OK && !control_is_current(log->shared, content) && !TX_MUTANT(135)) {
+        status = tx_error_set(err, TX_ECORRUPT, CONTROL_NAME " is not what was written to it last");
+    }
+    return status == TX_ECORRUPT ? log_poison_on(log, status) : status;
+}
+
 static enum tx_status control_write(struct txio *io, int fd, const struct control *content,
                                     int slot, uint64_t sequence, struct tx_error *err)
 {

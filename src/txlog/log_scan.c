@@ -3,7 +3,8 @@
  * Torn tail or damage? A record that is not whole is a torn tail only as long as nothing proves
  * that it was once durable. The proofs: control's durable LSN, the durable LSN in segment headers,
  * and that in any valid record, also of those behind the bad one (COMMIT 10; FAST'18 "protocol-
- * aware recovery" shows what taking the first bad record for the end costs).
+ * aware recovery" shows what taking the first bad record for the end costs), and of one that the
+ * disk has put in the bad one's place.
  *
  * The decision is a pure function over facts; its rows are tried in order.
  */
@@ -102,6 +103,7 @@ static enum tx_status scan_step(void *arg, const struct walk_step *step, struct 
         if (step->own_size > 0) {
             scan->remains_end = step->lsn + step->own_size;
         }
+        scan->proven = step->astray_lsn > scan->proven ? step->astray_lsn : scan->proven;
         return TX_OK;
     }
     tx_lsn claim = step->frame->durable_lsn;

@@ -65,6 +65,7 @@ enum frame_state {
     FRAME_VALID,
     FRAME_BLANK,   /* zeros */
     FRAME_BROKEN,  /* says to stand here, and is not whole or of an older epoch */
+    FRAME_ASTRAY,  /* whole, and says to stand elsewhere in this segment: no crash leaves that */
     FRAME_FOREIGN, /* anything else */
 };
 enum tx_status frame_probe(struct log_window *window, uint64_t offset,
@@ -81,6 +82,8 @@ struct walk_step {
     uint64_t size;
     const struct frame_header *frame; /* NULL: blocks without a valid record */
     uint64_t own_size; /* of those: up to the last block that something was written to */
+    tx_lsn astray_lsn; /* of those: the highest durable LSN stated by a record that went astray */
+    bool astray;       /* there is one */
 };
 /* Does the LSN lie inside of the step's record, where no claim of durability can end? */
 static inline bool step_is_around(const struct walk_step *step, tx_lsn lsn)

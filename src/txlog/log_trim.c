@@ -107,7 +107,7 @@ static enum tx_status trim_locked(struct txlog *log, tx_lsn lsn, struct tx_error
     struct control content;
     uint64_t index;
     TX_TRY(trim_check(log, lsn, &ref, &index, err));
-    TX_TRY(control_load(log->io, log->control_fd, &content, err));
+    TX_TRY(control_load_current(log, &content, err));
     content.start_lsn = lsn;
     content.start_segment = ref.seq;
     content.durable_lsn = atomic_load_explicit(&shared->forced_lsn, ACQUIRE);
@@ -142,7 +142,7 @@ static enum tx_status mark_locked(struct txlog *log, struct tx_error *err)
     tx_lsn end = atomic_load_explicit(&shared->append_lsn, ACQUIRE);
     TX_TRY(append_clear(log, err));
     /* Crash here: not clean, so it does not matter what a killed writer left. */
-    TX_TRY(control_load(log->io, log->control_fd, &content, err));
+    TX_TRY(control_load_current(log, &content, err));
     content.flags |= CONTROL_CLEAN;
     content.end_lsn = end;
     content.durable_lsn = end;

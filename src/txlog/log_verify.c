@@ -119,9 +119,8 @@ static enum tx_status proof_step(void *arg, const struct walk_step *step, struct
 {
     struct verify *verify = arg;
     (void)err;
-    if (step->frame && step->frame->durable_lsn > verify->proven) {
-        verify->proven = step->frame->durable_lsn;
-    }
+    tx_lsn claim = step->frame ? step->frame->durable_lsn : step->astray_lsn;
+    verify->proven = claim > verify->proven ? claim : verify->proven;
     return TX_OK;
 }
 
@@ -153,6 +152,8 @@ static enum tx_status fault_step(void *arg, const struct walk_step *step, struct
     if (step->frame) {
         verify_frame(verify, step);
         verify->end = step->lsn + step->size;
+    } else if (step->astray) {
+        report_step(verify, step, "a record stands where another one belongs");
     } else if (step->lsn < verify->proven) {
         report_step(verify, step, "no valid record, though it was durable");
     } else if (verify->clean && step->own_size > 0) {

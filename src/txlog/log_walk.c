@@ -35,12 +35,18 @@ static void walk_add_gap(struct walk *walk, const struct walk_step *step, bool o
     if (walk->gap.size == 0) {
         walk->gap = *step;
         walk->gap.size = 0;
-        walk->gap.own_size = 0;
     }
     walk->gap.size += step->size;
     if (own) {
         walk->gap.own_size = walk->gap.size;
     }
+}
+
+static void walk_add_astray(struct walk *walk, const struct frame_header *header)
+{
+    struct walk_step *gap = &walk->gap;
+    gap->astray = true;
+    gap->astray_lsn = header->durable_lsn > gap->astray_lsn ? header->durable_lsn : gap->astray_lsn;
 }
 
 /* One record or one block; */
@@ -63,7 +69,12 @@ static enum tx_status walk_one(struct walk *walk, struct walk_step *step, struct
     }
     bool recycled = segment->header.flags & SEGMENT_RECYCLED;
     step->size = TXLOG_BLOCK_SIZE;
-    walk_add_gap(walk, step, state == FRAME_BROKEN || (state == FRAME_FOREIGN && !recycled));
+    walk_add_gap(walk, step,
+                 state == FRAME_BROKEN || state == FRAME_ASTRAY ||
+                     (state == FRAME_FOREIGN && !recycled));
+    if (state == FRAME_ASTRAY) {
+        walk_add_astray(walk, &header);
+    }
     return TX_OK;
 }
 

@@ -51,29 +51,44 @@ static enum tx_status frame_sum(struct log_window *window, uint64_t offset,
     return TX_OK;
 }
 
+/* Is all of it there, as it was sealed? */
+static enum tx_status frame_is_whole(struct log_window *window, uint64_t offset,
+                                     const struct frame_place *place,
+                                     const struct frame_header *header, bool *whole,
+                                     struct tx_error *err)
+{
+    uint64_t sum = 0;
+    *whole = false;
+    if (frame_size(header->payload_size) > place->room || header->durable_lsn > header->lsn) {
+        return TX_OK;
+    }
+    TX_TRY(frame_sum(window, offset, header, &sum, err));
+    *whole = sum == header->seal || TX_MUTANT(44); /* of a torn record, too */
+    return TX_OK;
+}
+
 enum tx_status frame_probe(struct log_window *window, uint64_t offset,
                            const struct frame_place *place, struct frame_header *header,
                            enum frame_state *state, struct tx_error *err)
 {
     const uint8_t *block;
-    uint64_t sum;
+    bool whole;
     TX_TRY(window_block(window, offset, &block, err));
-    bool stands_here = frame_decode(header, block) && header->log_id == place->log_id &&
-                       header->segment == place->segment && header->lsn == place->lsn;
+    bool is_ours = frame_decode(header, block) && header->log_id == place->log_id &&
+                   header->segment == place->segment;
+    bool stands_here = is_ours && header->lsn == place->lsn;
     if (TX_MUTANT(6)) { /* why SQLite salts its frames: whatever stands here is believed */
         stands_here = frame_decode(header, block);
     }
-    if (!stands_here) {
-        *state = tx_is_zero(block, TXLOG_BLOCK_SIZE) ? FRAME_BLANK : FRAME_FOREIGN;
+    *state = tx_is_zero(block, TXLOG_BLOCK_SIZE) ? FRAME_BLANK : FRAME_FOREIGN;
+    if (!is_ours && !stands_here) {
         return TX_OK;
     }
-    *state = FRAME_BROKEN;
-    if (frame_size(header->payload_size) > place->room || header->epoch < place->epoch_min ||
-        header->durable_lsn > header->lsn) {
-        return TX_OK;
+    TX_TRY(frame_is_whole(window, offset, place, header, &whole, err));
+    if (stands_here) {
+        *state = whole && header->epoch >= place->epoch_min ? FRAME_VALID : FRAME_BROKEN;
+    } else if (whole && !TX_MUTANT(136)) {
+        *state = FRAME_ASTRAY;
     }
-    TX_TRY(frame_sum(window, offset, header, &sum, err));
-    /* MUTANT_44: the seal covers the header only, so that a torn record passes. */
-    *state = sum == header->seal || TX_MUTANT(44) ? FRAME_VALID : FRAME_BROKEN;
     return TX_OK;
 }

@@ -45,7 +45,7 @@ static enum tx_status prove_locked(struct txlog *log, tx_lsn lsn, struct tx_erro
     if (is_proven(log->shared, lsn)) {
         return TX_OK;
     }
-    TX_TRY(control_load(log->io, log->control_fd, &content, err));
+    TX_TRY(control_load_current(log, &content, err));
     content.durable_lsn = lsn;
     TX_TRY(control_store(log->io, log->control_fd, &content, err));
     proof_raise(&log->shared->proven_lsn, lsn);

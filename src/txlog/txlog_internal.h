@@ -75,6 +75,13 @@ void table_push(struct txlog_shared *shared, const struct segment_ref *ref);
 void table_cut_head(struct txlog_shared *shared, uint64_t index);
 uint64_t table_previous(struct txlog_shared *shared, tx_lsn first_lsn);
 
+/* --- control.c: the rest of it is in log_format.h --- */
+
+/* For those who use the log, under segment_lock. Errors: TX_ECORRUPT when it is not what was stored
+ * last; then the log is poisoned. */
+enum tx_status control_load_current(struct txlog *log, struct control *content,
+                                    struct tx_error *err) TX_CHECKED;
+
 /* --- log_open.c --- */
 
 struct segment_handle {

@@ -75,8 +75,9 @@ struct crash_run {
     enum tx_status failed;
     const void *txn; /* being committed by crash_commit: the answer says what holds */
     void (*on_done)(void *arg); /* after each acknowledged step; may be NULL */
+    void (*on_open)(void *arg); /* after the store was opened for writing; may be NULL */
     void (*suspend)(void *arg, bool suspended); /* no failures while we look; may be NULL */
-    void *arg;                                  /* of both */
+    void *arg;                                  /* of these */
 };
 
 _Noreturn void crash_failed(struct crash_run *run, enum tx_status status, const char *call,

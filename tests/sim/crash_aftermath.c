@@ -122,20 +122,6 @@ static void cut_at_promise(void *arg)
     cut_now(failure);
 }
 
-/* The workload up to its end or to the call that fails. True when one failed. */
-static bool carry_out(struct crash_run *run)
-{
-    jmp_buf escape;
-    run->escape = &escape;
-    if (setjmp(escape) != 0) {
-        run->escape = NULL;
-        return true;
-    }
-    crash_run_work(run);
-    run->escape = NULL;
-    return false;
-}
-
 /* Open anew on the same machine, where the page cache is what it is. What that shows is a promise:
  * recovery has acted on it. */
 static void go_on(struct crash_failure *failure)
@@ -194,7 +180,7 @@ bool crash_failure_run(struct crash_failure *failure)
     struct crash_run *run = &failure->run;
     run->arg = failure;
     run->on_done = failure->may_cut ? cut_at_promise : NULL;
-    bool escaped = carry_out(run);
+    bool escaped = crash_run_attempt(run);
     bool fired = failure->has_fired(failure->arg);
     if (fired) {
         failure->tally->runs++;
@@ -205,14 +191,7 @@ bool crash_failure_run(struct crash_failure *failure)
             cut_now(failure);
         }
     }
-    if (run->file != NULL) {
-        txfs_abandon(run->file);
-    }
-    struct txstore *left[] = {run->store, run->reader};
-    for (unsigned i = 0; i < sizeof left / sizeof *left; i++) {
-        enum tx_status status = left[i] != NULL ? txstore_close(left[i], NULL) : TX_OK;
-        (void)status; /* it may fail, as long as nothing is lost */
-    }
+    crash_run_leave(run);
     failure->end(failure->arg);
     if (fired) {
         go_on(failure);

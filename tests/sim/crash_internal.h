@@ -32,6 +32,10 @@ void crash_run_work(struct crash_run *run);
 void crash_run_keep(struct crash_run *run);
 /* The same workload once more, on a machine that was switched on with the disk kept. */
 void crash_run_again(struct crash_run *run, const struct crash_run *kept);
+/* The work up to its end or to the call that fails. True when one failed. */
+bool crash_run_attempt(struct crash_run *run);
+/* Close what it then left open. */
+void crash_run_leave(struct crash_run *run);
 void crash_run_release(struct crash_run *run);
 const char *crash_profile_name(enum sim_profile profile);
 
@@ -188,6 +192,11 @@ bool crash_each_failure(const char *what, const char *workload, struct crash_tal
 /* Fail each operation, or each allocation, of the workloads in turn. */
 bool crash_faults(const char *workload, struct crash_tally *tally);
 bool crash_memory(const char *workload, struct crash_tally *tally);
+
+/* --- crash_astray.c --------------------------------------------------------------------------- */
+
+/* Send each write to a sealed file astray in turn. */
+bool crash_astray(const char *workload, struct crash_tally *tally);
 
 /* --- crash_case.c ----------------------------------------------------------------------------- */
 

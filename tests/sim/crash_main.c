@@ -6,6 +6,7 @@
  *     sim_crash --replay CASE        a case is printed with each violation
  *     sim_crash --faults [--workload NAME]  fail each operation instead
  *     sim_crash --memory [--workload NAME]  fail each allocation instead
+ *     sim_crash --astray [--workload NAME]  send each write to a sealed file astray instead
  *     sim_crash --sequences          of one, two and three operations, instead of the workloads
  *     sim_crash --lies               take one kind of sync after the other away
  *
@@ -21,6 +22,7 @@
 #define SEQUENCES_DISTINCT_MIN 2000000u
 #define SEQUENCES_SCALE 0.03 /* there are so many that few cuts are drawn at each point */
 #define LIES_SCALE_MIN 0.02
+#define ASTRAY_SCALE_MIN 0.01
 #define PROFILES (SIM_BTRFS + 1)
 #ifdef __SANITIZE_ADDRESS__
 #define BUILD_SCALE 0.02 /* the sanitizers are slow */
@@ -35,7 +37,7 @@ struct options {
     int profile;   /* -1: by round */
     uint64_t rounds; /* 0: as many as the scale asks for */
     uint64_t nested; /* one disk in so many is cut again inside its recovery */
-    bool list, lies, faults, memory, sequences;
+    bool list, lies, faults, memory, astray, sequences;
     bool first; /* end at the first violation */
 };
 
@@ -280,6 +282,10 @@ static bool parse(int argc, char **argv, struct options *options)
             options->memory = true;
             continue;
         }
+        if (strcmp(argv[i], "--astray") == 0) {
+            options->astray = true;
+            continue;
+        }
         if (strcmp(argv[i], "--sequences") == 0) {
             options->sequences = true;
             continue;
@@ -330,12 +336,16 @@ int main(int argc, char **argv)
         }
         return 0;
     }
-    if (options.faults || options.memory) {
+    if (options.faults || options.memory || options.astray) {
         double factor = scale();
         struct crash_tally tally = {.every = factor < 1 ? (uint64_t)(1 / factor) : 1,
                                     .first = options.first};
-        bool good = options.faults ? crash_faults(options.workload, &tally)
-                                   : crash_memory(options.workload, &tally);
+        if (options.astray) { /* there are so few */
+            tally.every = factor < ASTRAY_SCALE_MIN ? 20 : 1;
+        }
+        bool good = options.faults   ? crash_faults(options.workload, &tally)
+                    : options.memory ? crash_memory(options.workload, &tally)
+                                     : crash_astray(options.workload, &tally);
         return good ? 0 : 1;
     }
     if (options.sequences) {

@@ -111,6 +111,9 @@ static void open_as(struct crash_run *run, struct txstore_options options, struc
 {
     options.io = run->io;
     MUST(run, txstore_open(CRASH_ROOT, &options, store, &run->err));
+    if (options.mode == TXSTORE_READWRITE && run->on_open != NULL) {
+        run->on_open(run->arg);
+    }
 }
 
 static void close_it(struct crash_run *run, struct txstore **store)
@@ -297,6 +300,34 @@ void crash_run_work(struct crash_run *run)
     if (run->store != NULL) {
         crash_close(run);
     }
+}
+
+bool crash_run_attempt(struct crash_run *run)
+{
+    jmp_buf escape;
+    run->escape = &escape;
+    if (setjmp(escape) != 0) {
+        run->escape = NULL;
+        return true;
+    }
+    crash_run_work(run);
+    run->escape = NULL;
+    return false;
+}
+
+void crash_run_leave(struct crash_run *run)
+{
+    struct txstore *left[] = {run->store, run->reader};
+    if (run->file != NULL) {
+        txfs_abandon(run->file);
+    }
+    for (unsigned i = 0; i < sizeof left / sizeof *left; i++) {
+        enum tx_status status = left[i] != NULL ? txstore_close(left[i], NULL) : TX_OK;
+        (void)status; /* it may fail, as long as nothing is lost */
+    }
+    run->file = NULL;
+    run->store = NULL;
+    run->reader = NULL;
 }
 
 void crash_run_record(struct crash_run *run, const struct crash_workload *workload, uint64_t seed,

@@ -70,6 +70,9 @@ static void commit_and_revert(struct crash_run *run, struct ktm_txn *txn)
     crash_doing(run);
     MUST(run, ktm_commit(txn, &lsn, &run->err));
     crash_done(run);
+    if (lsn == 0) {
+        return; /* it came to nothing, as to rename a file to another name of it */
+    }
     crash_doing(run);
     MUST(run, txstore_revert(run->store, lsn, NULL, &run->err));
     crash_done(run);

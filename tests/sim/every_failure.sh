@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Each operation of each workload fails with each errno, and each allocation fails; whatever the
-# library answers has to be true (sim_crash --faults, --memory). From a scale of a half on that is
-# all of them, below a share.
+# Each operation of each workload fails with each errno, each allocation fails, each write to a
+# sealed file goes elsewhere; whatever the library answers has to be true (sim_crash --faults,
+# --memory, --astray). From a scale of a half on that is all of them, below a share.
 set -uo pipefail
 scale=${TXKIT_TEST_SCALE:-1}
 number=0
@@ -23,7 +23,8 @@ try() {
 }
 
 failed=0
-echo 1..2
+echo 1..3
 try 0.2 --faults "every operation fails with every errno"
 try 0.5 --memory "every allocation fails"
+try 1 --astray "every write goes astray"
 exit "$failed"

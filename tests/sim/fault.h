@@ -21,6 +21,7 @@ enum fault_kind {
     FAULT_SHORT,        /* half of a read or write */
     FAULT_FLIP,         /* a read delivers one flipped bit */
     FAULT_STALE,        /* a read delivers what stands one block further on */
+    FAULT_ASTRAY,       /* a write goes to another place of the file, or none, and succeeds */
     FAULT_SYNC_KEEPS,   /* a failing sync: readers see the new content, the disk lost it */
     FAULT_SYNC_REVERTS, /* a failing sync: readers see the old content */
     FAULT_SYNC_LATE,    /* as KEEPS, but only the next sync says so */
@@ -33,6 +34,7 @@ struct fault_rule {
     uint64_t times;   /* how many from there on; 0: all */
     enum fault_kind kind;
     int os_errno;     /* of FAULT_ERRNO*; of syncs: EIO when 0 */
+    uint64_t blocks;  /* of FAULT_ASTRAY: how far off, of 4096 bytes; beyond the end it is lost */
     uint64_t seen;    /* out: matching calls */
     uint64_t fired;   /* out */
 };

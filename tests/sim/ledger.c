@@ -192,11 +192,10 @@ static bool survives(const struct ledger *ledger, struct txlog *log,
 static bool lose(struct ledger *ledger, const struct ledger_record *record,
                  char text[LEDGER_TEXT_SIZE])
 {
-    if (ledger->may_lose) {
-        ledger->lost++;
-        return true;
-    }
-    if (!record->promised) {
+    bool hurt = ledger->may_lose ||
+                (ledger->may_lose_from != 0 && record->lsn >= ledger->may_lose_from);
+    if (hurt || !record->promised) {
+        ledger->lost += hurt;
         return true;
     }
     (void)snprintf(text, LEDGER_TEXT_SIZE,
@@ -204,6 +203,16 @@ static bool lose(struct ledger *ledger, const struct ledger_record *record,
                    " is lost by the recovery of epoch %" PRIu64,
                    record->txn->id.epoch, record->txn->id.sequence, record->lsn, ledger->epoch);
     return false;
+}
+
+void ledger_may_lose_what_comes(struct ledger *ledger)
+{
+    ledger->may_lose_from = 1;
+    for (unsigned i = 0; i < ledger->count; i++) {
+        if (ledger->records[i].promised) {
+            ledger->may_lose_from = ledger->records[i].lsn + 1;
+        }
+    }
 }
 
 bool ledger_epoch(struct ledger *ledger, struct txlog *log, char text[LEDGER_TEXT_SIZE])

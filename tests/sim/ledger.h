@@ -65,6 +65,7 @@ struct ledger {
     unsigned seen_count, seen_room;
     uint64_t commits;
     bool may_lose; /* a recovery was hurt where none can stand it: tests/sim/README.md */
+    tx_lsn may_lose_from; /* records from here on, for the same reason; 0: none */
     uint64_t lost; /* promised commits that were lost so */
 };
 
@@ -83,6 +84,8 @@ bool ledger_epoch(struct ledger *ledger, struct txlog *log, char text[LEDGER_TEX
 /* The state that a snapshot sees; NULL with a text when no order of things makes it. */
 const struct model_state *ledger_state(struct ledger *ledger, tx_lsn snapshot,
                                        char text[LEDGER_TEXT_SIZE]);
+/* A write goes astray: what nobody was told yet may be lost, unless something comes after it. */
+void ledger_may_lose_what_comes(struct ledger *ledger);
 /* The owner was told. False with a text when there is no such record. */
 bool ledger_promise(struct ledger *ledger, const struct ledger_txn *txn, unsigned kind,
                     char text[LEDGER_TEXT_SIZE]);

@@ -80,6 +80,7 @@ sim_tests += tests/sim/sim_crash
 tests_sim_sim_crash_SOURCES = \
 	tests/sim/crash.h \
 	tests/sim/crash_aftermath.c \
+	tests/sim/crash_astray.c \
 	tests/sim/crash_case.c \
 	tests/sim/crash_check.c \
 	tests/sim/crash_faults.c \

@@ -57,6 +57,26 @@ static void read_stale(struct fault_layer *fault, struct layer_call *call)
                                    call->offset + BLOCK));
 }
 
+/* A misdirected write: what should have changed is as it was, and something else may be spoilt. The
+ * size is the file system's affair and becomes what it should. */
+static void write_astray(struct fault_layer *fault, struct layer_call *call, uint64_t blocks)
+{
+    struct txio *below = fault->layer.below;
+    struct txio_stat stat;
+    uint64_t end = call->offset + call->size;
+    int64_t result = below->ops->fstat(below, call->fd, &stat);
+    if (result == 0 && end > stat.size) {
+        result = below->ops->truncate(below, call->fd, end);
+        stat.size = end;
+    }
+    uint64_t room = stat.size / BLOCK * BLOCK;
+    uint64_t target = room > 0 ? (call->offset + blocks * BLOCK) % room : 0;
+    if (result == 0 && target != call->offset && target + call->size <= stat.size) {
+        result = below->ops->pwritev(below, call->fd, call->parts, call->count, target);
+    }
+    answer(call, result < 0 ? result : (int64_t)call->size);
+}
+
 static void fail_sync(struct fault_layer *fault, struct layer_call *call,
                       const struct fault_rule *rule)
 {
@@ -83,6 +103,8 @@ static void fire(struct fault_layer *fault, struct layer_call *call, const struc
         read_half(fault, call);
     } else if (rule->kind == FAULT_STALE && call->op == LAYER_pread) {
         read_stale(fault, call);
+    } else if (rule->kind == FAULT_ASTRAY && call->op == LAYER_pwritev) {
+        write_astray(fault, call, rule->blocks);
     } else if (sync && rule->kind >= FAULT_SYNC_KEEPS) {
         fail_sync(fault, call, rule);
     }

@@ -24,6 +24,7 @@
     X(SHORT, "short reads and writes")                                                             \
     X(FLIP, "bits flipped in reads")                                                               \
     X(STALE, "misdirected reads")                                                                  \
+    X(ASTRAY, "misdirected writes")                                                                \
     X(SYNC_KEEPS, "syncs failed, cache kept")                                                      \
     X(SYNC_REVERTS, "syncs failed, cache reverted")                                                \
     X(SYNC_LATE, "syncs failed, told late")                                                        \
@@ -52,6 +53,7 @@
     X(CALLS, "calls of the seam")                                                                  \
     X(SWITCHES, "changes between threads")                                                         \
     X(ORDERED, "orders of operations that were checked")                                           \
+    X(REFUSED, "misdirected writes found, and no more to be read")                                 \
     X(LOST_TAIL, "commits lost to a damaged end of the log")
 
 enum swarm_counter {

@@ -18,7 +18,10 @@ static void last_main(void *arg)
 
 static void note_fault(void *arg, const char *file, uint64_t offset, const char *text)
 {
-    swarm_note_wrong(arg, "check: %s at %" PRIu64 ": %s", file, offset, text);
+    const struct swarm *swarm = arg;
+    if (!swarm->astray) {
+        swarm_note_wrong(arg, "check: %s at %" PRIu64 ": %s", file, offset, text);
+    }
 }
 
 static void inspect(struct swarm *swarm)
@@ -34,7 +37,7 @@ static void inspect(struct swarm *swarm)
     swarm_look_disk(swarm, last);
     enum tx_status status = txstore_check(swarm->machine, SWARM_ROOT, NULL, note_fault, swarm,
                                           &faults, &err);
-    if (status != TX_OK) {
+    if (status != TX_OK && !(swarm->astray && status == TX_ECORRUPT)) {
         swarm_note_wrong(swarm, "check: %s", err.text);
     }
 }

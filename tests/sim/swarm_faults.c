@@ -25,6 +25,7 @@ static const struct kind {
     {SWARM_SHORT, LAYER_BIT(pread) | LAYER_BIT(pwritev), FAULT_SHORT, 0},
     {SWARM_FLIP, LAYER_BIT(pread), FAULT_FLIP, 0},
     {SWARM_STALE, LAYER_BIT(pread), FAULT_STALE, 0},
+    {SWARM_ASTRAY, LAYER_BIT(pwritev), FAULT_ASTRAY, 0},
     {SWARM_SYNC_KEEPS, SYNCS, FAULT_SYNC_KEEPS, EIO},
     {SWARM_SYNC_REVERTS, SYNCS, FAULT_SYNC_REVERTS, EIO},
     {SWARM_SYNC_LATE, SYNCS, FAULT_SYNC_LATE, EIO},
@@ -50,10 +51,14 @@ static bool is_log(const char *path)
            strstr(path, "/" TXSTORE_NAME "/control") != NULL;
 }
 
-static bool fits(const struct kind *kind, const struct layer_call *call, bool opening)
+static bool fits(const struct swarm *swarm, const struct kind *kind, const struct layer_call *call,
+                 bool opening)
 {
     if ((kind->ops >> call->op & 1) == 0) {
         return false;
+    }
+    if (kind->counter == SWARM_ASTRAY) {
+        return is_sealed(call->where) && !swarm->astray; /* two can be the two slots of control */
     }
     if (kind->counter == SWARM_NO_LOCK) {
         return call->flags != TXIO_UNLOCK;
@@ -79,6 +84,10 @@ static void remember(struct swarm_process *process, const struct kind *kind,
     if (damage && process->opening && kind->counter != SWARM_SHORT) {
         swarm->ledger.may_lose = true;
     }
+    if (kind->counter == SWARM_ASTRAY) {
+        swarm->astray = true;
+        ledger_may_lose_what_comes(&swarm->ledger);
+    }
     swarm_say(swarm, "p%u: %s: %s %s", process->number, swarm_counter_words(kind->counter),
               layer_op_name(call->op), call->where);
 }
@@ -93,7 +102,7 @@ void swarm_fault(struct swarm_process *process, struct layer_call *call)
         uint32_t rate = swarm->plan.rates[kind->counter];
         /* A sync that shows the old again tells what an earlier one lied about, as a cut would. */
         bool tells = kind->counter == SWARM_SYNC_REVERTS && swarm->lied;
-        if (rate == 0 || !fits(kind, call, process->opening) || tells ||
+        if (rate == 0 || !fits(swarm, kind, call, process->opening) || tells ||
             (sim_random(&swarm->fault_random) >> 20) % (1u << 20) >= rate) {
             continue;
         }
@@ -101,7 +110,8 @@ void swarm_fault(struct swarm_process *process, struct layer_call *call)
                                   .nth = 1,
                                   .times = 1,
                                   .kind = kind->kind,
-                                  .os_errno = kind->os_errno};
+                                  .os_errno = kind->os_errno,
+                                  .blocks = 1 + swarm->boot_calls % 8};
         (void)fault_add(fault, &rule);
         remember(process, kind, call);
         break;

@@ -80,6 +80,7 @@ struct swarm {
     bool quiet;               /* the oracle looks: no faults, no scheduling, no trace */
     bool given_up;            /* nothing is left to compare with */
     bool hurt;                /* a fault fired since the last calm */
+    bool astray;              /* a write went elsewhere: what is damaged may be refused */
     bool lied;                /* programs see what the disk does not have: no cut any more */
     uint64_t choices;         /* of cuts */
     uint64_t boot_calls;      /* since the machine was switched on */

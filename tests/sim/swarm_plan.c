@@ -49,6 +49,16 @@ static void draw_faults(struct swarm_plan *plan, struct draw *draw)
     plan->garbage = below(draw, 2) == 0;
 }
 
+/* In few histories, because it ends most of them; drawn apart, so that the others stay what they
+ * are. */
+static void draw_astray(struct swarm_plan *plan, uint64_t seed)
+{
+    struct draw draw = {sim_mix(seed, 0x61737472)};
+    if (below(&draw, 8) == 0) {
+        plan->rates[SWARM_ASTRAY] = (1u << 20) >> (3 + below(&draw, 6));
+    }
+}
+
 static void draw_shape(struct swarm_plan *plan, struct draw *draw)
 {
     bool is_long = below(draw, LONG_EVERY) == 0;
@@ -108,5 +118,6 @@ void swarm_plan_draw(struct swarm_plan *plan, uint64_t seed, const struct swarm_
     draw_work(plan, &draw);
     draw_faults(plan, &draw);
     plan->readers = some(&draw, 2, 4);
+    draw_astray(plan, seed);
     obey(plan, limits);
 }

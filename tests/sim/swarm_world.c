@@ -76,6 +76,12 @@ bool swarm_is_trouble(enum tx_status status)
 void swarm_expect(struct swarm *swarm, enum tx_status status, const char *call,
                   const struct tx_error *err)
 {
+    if (status == TX_ECORRUPT && swarm->astray) {
+        swarm_count(swarm, SWARM_REFUSED);
+        swarm->given_up = true;
+        swarm_say(swarm, "%s: %s: the write that went astray is found", call, err->text);
+        sched_stop(&swarm->sched);
+    }
     if (status != TX_OK && !(swarm->hurt && swarm_is_trouble(status))) {
         swarm_wrong(swarm, "%s without a fault answered %s: %s", call, tx_status_name(status),
                     err->text);

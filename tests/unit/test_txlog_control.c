@@ -152,3 +152,42 @@ Test(txlog_control, settings_have_limits)
     ok(check_settings(least, 3 * least + 1));
     ok(check_settings(0, 0));
 }
+
+/* --- What a living log finds there ------------------------------------------------------------ */
+
+static void another_epoch(struct control *content)
+{
+    content->epoch--;
+}
+
+static void an_older_checkpoint(struct control *content)
+{
+    content->start_lsn -= TXLOG_BLOCK_SIZE;
+}
+
+static void the_clean_mark(struct control *content)
+{
+    content->flags |= CONTROL_CLEAN;
+    content->end_lsn = content->durable_lsn;
+}
+
+/* As a disk leaves it that has put the last writing elsewhere. */
+Test(txlog_control, what_is_not_the_last_writing_is_refused_by_those_who_use_the_log)
+{
+    void (*const edits[])(struct control *) = {another_epoch, an_older_checkpoint, the_clean_mark};
+    for (size_t i = 0; i < sizeof(edits) / sizeof(*edits); i++) {
+        TX_AUTO(temp_dir) temp = temp_dir_new();
+        struct log_user user;
+        log_make(txio_posix(), temp.fd, 0);
+        log_open(&user, txio_posix(), temp.fd);
+        log_put_forced(&user, 1, 100);
+        tx_lsn end = log_info(&user).append_lsn;
+        ok(txlog_trim(user.log, end, &test_err));
+        control_edit(temp.fd, edits[i]);
+        fails(TX_ECORRUPT, txlog_trim(user.log, end, &test_err));
+        cr_assert_not_null(strstr(test_err.text, "not what was written to it last"), "%s",
+                           test_err.text);
+        cr_assert(txlog_is_poisoned(user.log));
+        log_close(&user);
+    }
+}

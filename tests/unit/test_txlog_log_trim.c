@@ -238,13 +238,16 @@ Test(txlog_log_trim, a_frame_counts_in_its_place_and_epoch_only)
         enum frame_state state;
     } cases[] = {
         {right, FRAME_VALID},   {right, FRAME_FOREIGN}, {right, FRAME_FOREIGN},
-        {right, FRAME_FOREIGN}, {right, FRAME_BROKEN},  {right, FRAME_BROKEN},
+        {right, FRAME_ASTRAY},  {right, FRAME_BROKEN},  {right, FRAME_BROKEN},
+        {right, FRAME_FOREIGN},
     };
     cases[1].place.log_id++;
     cases[2].place.segment++;
     cases[3].place.lsn += TXLOG_BLOCK_SIZE;
     cases[4].place.room--;
     cases[5].place.epoch_min++;
+    cases[6].place.lsn += TXLOG_BLOCK_SIZE;
+    cases[6].place.room--; /* not whole: it may be anything */
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         ok(frame_probe(&window, 2 * TXLOG_BLOCK_SIZE, &cases[i].place, &header, &state, &test_err));
         cr_assert_eq(state, cases[i].state, "case %zu", i);

@@ -322,3 +322,46 @@ Test(txlog_recover_damage, an_unreadable_block_is_an_error_and_no_end)
     reopen();
     log_expect(&user, 6);
 }
+
+/* --- Writes that the disk has put elsewhere --- */
+
+static struct txlog_record put_forced(uint32_t kind)
+{
+    tx_lsn lsn = log_info(&user).append_lsn;
+    log_put_forced(&user, kind, 100);
+    return place_of(lsn);
+}
+
+static void copy_block(const struct txlog_record *from, uint64_t to)
+{
+    uint8_t block[TXLOG_BLOCK_SIZE];
+    file_read(temp.fd, segment_path(from->segment), from->offset, block, sizeof(block));
+    file_write(temp.fd, segment_path(from->segment), to, block, sizeof(block));
+}
+
+/* The second record overwrote the first one. It states that the first one was durable. */
+Test(txlog_recover_damage, a_record_in_the_place_of_another_proves_that_one)
+{
+    struct txlog_record first = put_forced(1);
+    struct txlog_record second = put_forced(2);
+    log_close(&user);
+    copy_block(&second, first.offset);
+    zero(&second, 0, TXLOG_BLOCK_SIZE);
+    const char *text = log_faults_text(txio_posix(), temp.fd);
+    cr_assert_not_null(strstr(text, "@8192: a record stands where another one belongs"), "%s", text);
+    fails(TX_ECORRUPT, log_try_open(&user, txio_posix(), temp.fd));
+    cr_assert_not_null(strstr(test_err.text, scan_text(SCAN_LOG_PROVES)), "%s", test_err.text);
+}
+
+/* Behind the end it overwrote nothing, and proves nothing that is not there. */
+Test(txlog_recover_damage, a_record_behind_the_end_is_told_and_cut_off)
+{
+    struct txlog_record record = put_forced(1);
+    log_close(&user);
+    copy_block(&record, record.offset + TXLOG_BLOCK_SIZE);
+    const char *text = log_faults_text(txio_posix(), temp.fd);
+    cr_assert_not_null(strstr(text, "@12288: a record stands where another one belongs"), "%s",
+                       text);
+    reopen();
+    log_expect(&user, 1);
+}
