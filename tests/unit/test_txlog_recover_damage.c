@@ -348,7 +348,8 @@ Test(txlog_recover_damage, a_record_in_the_place_of_another_proves_that_one)
     copy_block(&second, first.offset);
     zero(&second, 0, TXLOG_BLOCK_SIZE);
     const char *text = log_faults_text(txio_posix(), temp.fd);
-    cr_assert_not_null(strstr(text, "@8192: a record stands where another one belongs"), "%s", text);
+    cr_assert_not_null(strstr(text, "@8192: a record stands where another one belongs"), "%s",
+                       text);
     fails(TX_ECORRUPT, log_try_open(&user, txio_posix(), temp.fd));
     cr_assert_not_null(strstr(test_err.text, scan_text(SCAN_LOG_PROVES)), "%s", test_err.text);
 }
