@@ -15,6 +15,7 @@
 
 #include "base/codec.h"
 #include "base/hash.h"
+#include "base/mutant.h"
 #include "txreg/txreg_view.h"
 
 #define SCAN_PAGES 64u       /* read at a time */
@@ -26,6 +27,15 @@ enum tx_status reg_page_set_init(struct reg_page_set *set, uint32_t count, struc
     set->bits = tx_alloc_zero(count / 8 + 1);
     set->count = count;
     return set->bits != NULL ? TX_OK : tx_error_set(err, TX_ENOMEM, "no memory for a page set");
+}
+
+enum tx_status reg_page_set_of_file(struct reg_page_set *set, struct txreg *reg, uint32_t count,
+                                    struct tx_error *err)
+{
+    struct txio_stat stat;
+    TX_TRY(txio_stat_fd(reg->io, reg->fd, &stat, err));
+    uint64_t pages = stat.size / REG_PAGE_SIZE;
+    return reg_page_set_init(set, pages < count && !TX_MUTANT(137) ? (uint32_t)pages : count, err);
 }
 
 void reg_page_set_auto(struct reg_page_set *set)
@@ -196,7 +206,7 @@ enum tx_status reg_search_free(struct txreg *reg, const struct reg_state *state,
     if (torn.size == 0 && !is_leaking(reg, state)) {
         return TX_OK;
     }
-    TX_TRY(reg_page_set_init(&used, state->page_count, err));
+    TX_TRY(reg_page_set_of_file(&used, reg, state->page_count, err));
     enum tx_status status = reg_mark_tree(reg, state, &used, err);
     if (status == TX_ECORRUPT) {
         return TX_OK; /* who needs the damaged page will say so; what is free cannot be told */

@@ -237,7 +237,7 @@ static enum tx_status check_image(struct reg_check *check, struct tx_error *err)
     if (!usable) {
         return TX_OK;
     }
-    TX_TRY(reg_page_set_init(&check->used, check->slot.state.page_count, err));
+    TX_TRY(reg_page_set_of_file(&check->used, check->reg, check->slot.state.page_count, err));
     TX_TRY(check_tree(check, err));
     if (check->faults == 0) { /* else what is missing would be reported once more */
         reg_check_keys(check);

@@ -168,6 +168,9 @@ struct reg_page_set {
 };
 enum tx_status reg_page_set_init(struct reg_page_set *set, uint32_t count,
                                  struct tx_error *err) TX_CHECKED;
+/* As many as there are in the file, at most `count`: a forged root slot may claim any number. */
+enum tx_status reg_page_set_of_file(struct reg_page_set *set, struct txreg *reg, uint32_t count,
+                                    struct tx_error *err) TX_CHECKED;
 void reg_page_set_auto(struct reg_page_set *set);
 static inline bool reg_page_set_has(const struct reg_page_set *set, uint32_t page)
 {

@@ -50,10 +50,19 @@ static uint32_t search(struct reg_image *image, const struct reg_state *state,
     return reg_ring_count(image->shared);
 }
 
+/* The file reaches as far as pages were ever used. */
+static void grow(const struct reg_image *image, uint32_t pages)
+{
+    int fd = openat(image->temp.fd, REG_IMAGE_PATH, O_WRONLY);
+    cr_assert_eq(ftruncate(fd, (off_t)pages * REG_PAGE_SIZE), 0);
+    (void)close(fd);
+}
+
 Test(txreg_search, is_done_when_many_pages_seem_lost)
 {
     TX_AUTO(reg_image) image;
     reg_image_init(&image, NULL);
+    grow(&image, 100000);
     struct reg_state state = image.state; /* one page in use */
     state.page_count = 3 + 1024;
     cr_assert_eq(search(&image, &state, KTM_REDO_LIVE), 0, "too few");
@@ -71,12 +80,24 @@ Test(txreg_search, is_done_when_many_pages_seem_lost)
     cr_assert_eq(search(&image, &state, KTM_REDO_LIVE), REG_RING_SIZE, "no more fit in");
 }
 
+/* What the slot claims beyond the end of the file is nobody's, and takes no memory. */
+Test(txreg_search, believes_the_file_more_than_the_slot)
+{
+    TX_AUTO(reg_image) image;
+    reg_image_init(&image, NULL);
+    struct reg_state state = image.state;
+    state.page_count = UINT32_MAX;
+    grow(&image, 100);
+    cr_assert_eq(search(&image, &state, KTM_REDO_LIVE), 100 - REG_SLOT_PAGES - 1);
+}
+
 /* A tree on the disk and a state whose high water lies far above it. */
 static void make_leak(struct reg_image *image, struct reg_state *state)
 {
     change(image, fill_sound);
     *state = image->state;
     state->page_count += 2000;
+    grow(image, state->page_count);
     reg_ring_empty(image->shared);
 }
 
