@@ -7,7 +7,8 @@
  *     sim_crash --faults [--workload NAME]  fail each operation instead
  *     sim_crash --memory [--workload NAME]  fail each allocation instead
  *     sim_crash --astray [--workload NAME]  send each write to a sealed file astray instead
- *     sim_crash --sequences          of one, two and three operations, instead of the workloads
+ *     sim_crash --sequences [--nested N]  of one, two and three operations, instead of the
+ *                                    workloads; with --nested only of one
  *     sim_crash --lies               take one kind of sync after the other away
  *
  * --first ends it at the first violation. TXKIT_TEST_SCALE scales the number of rounds, samples and
@@ -196,7 +197,8 @@ struct sequences {
     uint64_t every; /* one in so many of those with more than one step ... */
     uint64_t others_every; /* ... and of these, on all trees but the first; with more between them
                             * than a commit, too */
-    bool first;     /* end at the first violation */
+    bool short_ones; /* of one step only */
+    bool first;      /* end at the first violation */
 };
 
 static bool run_sequence(void *arg, const struct crash_sequence *sequence)
@@ -205,7 +207,8 @@ static bool run_sequence(void *arg, const struct crash_sequence *sequence)
     struct crash_run run;
     uint64_t every = all->every * (sequence->tree > 0 ? all->others_every : 1) *
                      (sequence->way > CRASH_APART ? all->others_every : 1);
-    bool skip = sequence->count > 1 && sim_mix(++all->count, 1) % every != 0;
+    bool is_long = sequence->count > 1;
+    bool skip = is_long && (all->short_ones || sim_mix(++all->count, 1) % every != 0);
     if (skip || (all->first && all->totals.violations > 0)) {
         return true;
     }
@@ -218,7 +221,8 @@ static bool run_sequence(void *arg, const struct crash_sequence *sequence)
     return possible;
 }
 
-/* From a scale of a half on none is left out on the first tree, from 4 on none at all. */
+/* From a scale of a half on none is left out on the first tree, from 4 on none at all. With --nested
+ * those of one step, whose recoveries are then cut at each point. */
 static int run_sequences(const struct options *options)
 {
     double factor = scale();
@@ -229,12 +233,18 @@ static int run_sequences(const struct options *options)
         .limits = limits_for(is_soak ? factor / 40 : SEQUENCES_SCALE, 0, false),
         .every = is_full ? 1 : (uint64_t)(0.5 / factor),
         .others_every = is_soak ? 1 : 8,
+        .short_ones = options->nested != 0,
         .first = options->first,
     };
     all.limits.points_every = 1;
     all.limits.violations_max = options->first;
+    if (all.short_ones) {
+        all.limits.nested_every = options->nested;
+        all.limits.nested_points = UINT32_MAX - 1;
+    }
     crash_each_sequence((uint64_t)(1000 * factor), run_sequence, &all);
-    bool good = sum_up(&all.totals, start, is_full ? SEQUENCES_DISTINCT_MIN : 0);
+    bool is_enough = is_full && !all.short_ones;
+    bool good = sum_up(&all.totals, start, is_enough ? SEQUENCES_DISTINCT_MIN : 0);
     crash_totals_release(&all.totals);
     return good ? 0 : 1;
 }
