@@ -10,6 +10,20 @@
 #include "sim/crash_state.h"
 #include "sim/sim_internal.h"
 
+/* --- crash_options.c -------------------------------------------------------------------------- */
+
+struct crash_options {
+    const char *workload; /* NULL: all */
+    const char *replay;
+    uint64_t seed; /* 0: those of the rounds */
+    int profile;   /* -1: by round */
+    uint64_t rounds; /* 0: as many as the scale asks for */
+    uint64_t nested; /* one disk in so many is cut again inside its recovery */
+    bool list, lies, faults, memory, astray, sequences;
+    bool first; /* end at the first violation */
+};
+bool crash_options_parse(int argc, char **argv, struct crash_options *options);
+
 /* --- crash_run.c ------------------------------------------------------------------------------ */
 
 /* One moment at which the power may fail. */

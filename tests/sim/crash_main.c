@@ -31,17 +31,6 @@
 #define BUILD_SCALE 1.0
 #endif
 
-struct options {
-    const char *workload; /* NULL: all */
-    const char *replay;
-    uint64_t seed; /* 0: those of the rounds */
-    int profile;   /* -1: by round */
-    uint64_t rounds; /* 0: as many as the scale asks for */
-    uint64_t nested; /* one disk in so many is cut again inside its recovery */
-    bool list, lies, faults, memory, astray, sequences;
-    bool first; /* end at the first violation */
-};
-
 static double seconds(void)
 {
     struct timespec now;
@@ -105,7 +94,7 @@ static void run_one(const struct crash_workload *workload, uint64_t seed, enum s
     crash_run_release(&run);
 }
 
-static enum sim_profile profile_of(const struct options *options, uint64_t round)
+static enum sim_profile profile_of(const struct crash_options *options, uint64_t round)
 {
     return options->profile >= 0 ? (enum sim_profile)options->profile
                                  : (enum sim_profile)(round % PROFILES);
@@ -143,7 +132,7 @@ static bool sum_up(const struct crash_totals *totals, double start, uint64_t dis
     return is_healthy(totals, distinct_min) && totals->violations == 0 && totals->runs > 0;
 }
 
-static void run_once(const struct options *options, const struct crash_workload *workload,
+static void run_once(const struct crash_options *options, const struct crash_workload *workload,
                      double factor, uint64_t round, struct crash_totals *totals)
 {
     struct crash_limits limits = limits_for(factor, round, workload->is_large);
@@ -155,7 +144,7 @@ static void run_once(const struct options *options, const struct crash_workload 
     }
 }
 
-static void run_round(const struct options *options, double factor, uint64_t round,
+static void run_round(const struct crash_options *options, double factor, uint64_t round,
                       struct crash_totals *totals)
 {
     if (options->workload != NULL) {
@@ -167,7 +156,7 @@ static void run_round(const struct options *options, double factor, uint64_t rou
     }
 }
 
-static int run_all(const struct options *options)
+static int run_all(const struct crash_options *options)
 {
     double factor = scale();
     double start = seconds();
@@ -221,9 +210,9 @@ static bool run_sequence(void *arg, const struct crash_sequence *sequence)
     return possible;
 }
 
-/* From a scale of a half on none is left out on the first tree, from 4 on none at all. With --nested
- * those of one step, whose recoveries are then cut at each point. */
-static int run_sequences(const struct options *options)
+/* From a scale of a half on none is left out on the first tree, from 4 on none at all. With
+ * --nested those of one step, whose recoveries are then cut at each point. */
+static int run_sequences(const struct crash_options *options)
 {
     double factor = scale();
     double start = seconds();
@@ -272,67 +261,32 @@ static int replay(const char *text)
     return good ? 0 : 1;
 }
 
-static bool parse(int argc, char **argv, struct options *options)
+static int run_failures(const struct crash_options *options)
 {
-    for (int i = 1; i < argc; i++) {
-        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-        if (strcmp(argv[i], "--list") == 0) {
-            options->list = true;
-            continue;
-        }
-        if (strcmp(argv[i], "--lies") == 0) {
-            options->lies = true;
-            continue;
-        }
-        if (strcmp(argv[i], "--faults") == 0) {
-            options->faults = true;
-            continue;
-        }
-        if (strcmp(argv[i], "--memory") == 0) {
-            options->memory = true;
-            continue;
-        }
-        if (strcmp(argv[i], "--astray") == 0) {
-            options->astray = true;
-            continue;
-        }
-        if (strcmp(argv[i], "--sequences") == 0) {
-            options->sequences = true;
-            continue;
-        }
-        if (strcmp(argv[i], "--first") == 0) {
-            options->first = true;
-            continue;
-        }
-        if (value == NULL) {
-            return false;
-        }
-        if (strcmp(argv[i], "--workload") == 0) {
-            options->workload = value;
-        } else if (strcmp(argv[i], "--replay") == 0) {
-            options->replay = value;
-        } else if (strcmp(argv[i], "--seed") == 0) {
-            options->seed = strtoull(value, NULL, 10);
-        } else if (strcmp(argv[i], "--rounds") == 0) {
-            options->rounds = strtoull(value, NULL, 10);
-        } else if (strcmp(argv[i], "--nested") == 0) {
-            options->nested = strtoull(value, NULL, 10);
-        } else if (strcmp(argv[i], "--profile") == 0) {
-            enum sim_profile profile;
-            options->profile = crash_profile_named(value, &profile) ? (int)profile : -1;
-        } else {
-            return false;
-        }
-        i++;
+    double factor = scale();
+    struct crash_tally tally = {.every = factor < 1 ? (uint64_t)(1 / factor) : 1,
+                                .first = options->first};
+    if (options->astray) { /* there are so few */
+        tally.every = factor < ASTRAY_SCALE_MIN ? 20 : 1;
     }
-    return true;
+    bool good = options->faults   ? crash_faults(options->workload, &tally)
+                : options->memory ? crash_memory(options->workload, &tally)
+                                  : crash_astray(options->workload, &tally);
+    return good ? 0 : 1;
+}
+
+static void list_workloads(void)
+{
+    for (const struct crash_workload *at = crash_workloads; at->name != NULL; at++) {
+        (void)printf("%s\n", at->name);
+    }
 }
 
 int main(int argc, char **argv)
 {
-    struct options options = {.profile = -1};
+    struct crash_options options;
     sim_keep_heap();
-    if (!parse(argc, argv, &options)) {
+    if (!crash_options_parse(argc, argv, &options)) {
         (void)fprintf(stderr, "see the head of crash_main.c\n");
         return 2;
     }
@@ -341,22 +295,11 @@ int main(int argc, char **argv)
         return 2;
     }
     if (options.list) {
-        for (const struct crash_workload *at = crash_workloads; at->name != NULL; at++) {
-            (void)printf("%s\n", at->name);
-        }
+        list_workloads();
         return 0;
     }
     if (options.faults || options.memory || options.astray) {
-        double factor = scale();
-        struct crash_tally tally = {.every = factor < 1 ? (uint64_t)(1 / factor) : 1,
-                                    .first = options.first};
-        if (options.astray) { /* there are so few */
-            tally.every = factor < ASTRAY_SCALE_MIN ? 20 : 1;
-        }
-        bool good = options.faults   ? crash_faults(options.workload, &tally)
-                    : options.memory ? crash_memory(options.workload, &tally)
-                                     : crash_astray(options.workload, &tally);
-        return good ? 0 : 1;
+        return run_failures(&options);
     }
     if (options.sequences) {
         return run_sequences(&options);

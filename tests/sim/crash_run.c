@@ -167,36 +167,6 @@ const void *crash_bytes(struct crash_run *run, size_t size)
     return bytes;
 }
 
-static void standard_files(struct crash_run *run, struct ktm_txn *txn)
-{
-    static const struct {
-        const char *path;
-        size_t size;
-    } files[] = {{"a", 50},      {"b", 300},       {"big", 9000}, {"dir/c", 100},
-                 {"dir/d", 700}, {"dir/sub/e", 2}, {"hard1", 20}};
-    MUST(run, txfs_mkdir_parents(txn, "dir/sub", 0755, &run->err));
-    MUST(run, txfs_mkdir(txn, "empty", 0700, &run->err));
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        const void *bytes = crash_bytes(run, files[i].size);
-        MUST(run, txfs_put(txn, files[i].path, bytes, files[i].size, NULL, &run->err));
-    }
-    MUST(run, txfs_link(txn, "hard1", "hard2", &run->err));
-    MUST(run, txfs_symlink(txn, "a", "link", &run->err));
-    MUST(run, txfs_set_xattr(txn, "b", "user.kept", "value", 5, &run->err));
-}
-
-void crash_standard_tree(struct crash_run *run)
-{
-    struct ktm_txn *txn = crash_begin(run);
-    standard_files(run, txn);
-    MUST(run, txreg_create(txn, "Software\\Alpha", NULL, NULL, &run->err));
-    MUST(run, txreg_set_string(txn, "Software\\Alpha", "Name", "first", &run->err));
-    MUST(run, txreg_set_u32(txn, "Software\\Alpha", "Number", 1, &run->err));
-    MUST(run, txreg_create(txn, "Software\\Beta\\Deep", "class", NULL, &run->err));
-    MUST(run, txreg_set_u64(txn, "Software\\Beta\\Deep", "", 42, &run->err));
-    MUST(run, ktm_commit(txn, NULL, &run->err));
-}
-
 /* --- Recording -------------------------------------------------------------------------------- */
 
 static void use_machine(struct crash_run *run, struct txio *machine)

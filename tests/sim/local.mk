@@ -88,6 +88,7 @@ tests_sim_sim_crash_SOURCES = \
 	tests/sim/crash_lies.c \
 	tests/sim/crash_main.c \
 	tests/sim/crash_memory.c \
+	tests/sim/crash_options.c \
 	tests/sim/crash_run.c \
 	tests/sim/crash_sequences.c \
 	tests/sim/crash_set.c \
