@@ -164,7 +164,8 @@ bool crash_lies(const struct crash_limits *limits);
 
 struct crash_tally {
     uint64_t runs, disks, violations;
-    struct crash_set ends; /* what recoveries ended in */
+    struct crash_set judged; /* disks, with what was legal */
+    struct crash_set ends;   /* what recoveries ended in */
     uint64_t every; /* of what can fail, one in so many does */
     bool first;     /* end at the first violation */
 };

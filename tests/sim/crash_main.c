@@ -184,8 +184,8 @@ struct sequences {
     struct crash_totals totals;
     uint64_t count;
     uint64_t every; /* one in so many of those with more than one step ... */
-    uint64_t others_every; /* ... and of these, on all trees but the first; with more between them
-                            * than a commit, too */
+    uint64_t trees_every; /* ... and of these, on all trees but the first */
+    uint64_t ways_every;  /* ... and of these, with more between them than a commit */
     bool short_ones; /* of one step only */
     bool first;      /* end at the first violation */
 };
@@ -194,8 +194,8 @@ static bool run_sequence(void *arg, const struct crash_sequence *sequence)
 {
     struct sequences *all = arg;
     struct crash_run run;
-    uint64_t every = all->every * (sequence->tree > 0 ? all->others_every : 1) *
-                     (sequence->way > CRASH_APART ? all->others_every : 1);
+    uint64_t every = all->every * (sequence->tree > 0 ? all->trees_every : 1) *
+                     (sequence->way > CRASH_APART ? all->ways_every : 1);
     bool is_long = sequence->count > 1;
     bool skip = is_long && (all->short_ones || sim_mix(++all->count, 1) % every != 0);
     if (skip || (all->first && all->totals.violations > 0)) {
@@ -210,8 +210,8 @@ static bool run_sequence(void *arg, const struct crash_sequence *sequence)
     return possible;
 }
 
-/* From a scale of a half on none is left out on the first tree, from 4 on none at all. With
- * --nested those of one step, whose recoveries are then cut at each point. */
+/* From a scale of a half on none is left out on the first tree, from 4 on none on any, from 10 on
+ * none in any way. With --nested those of one step, whose recoveries are then cut at each point. */
 static int run_sequences(const struct crash_options *options)
 {
     double factor = scale();
@@ -221,7 +221,8 @@ static int run_sequences(const struct crash_options *options)
     struct sequences all = {
         .limits = limits_for(is_soak ? factor / 40 : SEQUENCES_SCALE, 0, false),
         .every = is_full ? 1 : (uint64_t)(0.5 / factor),
-        .others_every = is_soak ? 1 : 8,
+        .trees_every = is_soak ? 1 : 16,
+        .ways_every = factor >= 10 ? 1 : 16,
         .short_ones = options->nested != 0,
         .first = options->first,
     };

@@ -120,6 +120,7 @@ SEEDS = 1-1000000
 sim-soak: txcrash$(EXEEXT) tests/sim/sim_crash$(EXEEXT)
 	./txcrash$(EXEEXT) sim --seeds $(SEEDS)
 	TXKIT_TEST_SCALE=4 tests/sim/sim_crash$(EXEEXT) --sequences
+	TXKIT_TEST_SCALE=1 tests/sim/sim_crash$(EXEEXT) --sequences --nested 8
 .PHONY: sim-soak
 
 # Every bit of a small store.
