@@ -49,7 +49,7 @@ static void walk_add_astray(struct walk *walk, const struct frame_header *header
     gap->astray_lsn = header->durable_lsn > gap->astray_lsn ? header->durable_lsn : gap->astray_lsn;
 }
 
-/* One record or one block; */
+/* One record or one block. */
 static enum tx_status walk_one(struct walk *walk, struct walk_step *step, struct tx_error *err)
 {
     const struct segment_info *segment = step->segment;
