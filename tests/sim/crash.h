@@ -98,6 +98,8 @@ void crash_done(struct crash_run *run);
 struct ktm_txn *crash_begin(struct crash_run *run);
 void crash_commit(struct crash_run *run, struct ktm_txn *txn);
 struct ktm_id crash_prepare(struct crash_run *run, struct ktm_txn *txn);
+void crash_commit_prepared(struct crash_run *run, const struct ktm_id *id);
+void crash_rollback_prepared(struct crash_run *run, const struct ktm_id *id);
 struct ktm_id crash_detach(struct crash_run *run, struct ktm_txn *txn);
 void crash_open(struct crash_run *run);
 /* Closing will leave the commits in the log only. */

@@ -98,6 +98,20 @@ struct ktm_id crash_prepare(struct crash_run *run, struct ktm_txn *txn)
     return id;
 }
 
+void crash_commit_prepared(struct crash_run *run, const struct ktm_id *id)
+{
+    crash_doing(run);
+    MUST(run, ktm_commit_prepared(txstore_ktm(run->store), id, NULL, &run->err));
+    crash_done(run);
+}
+
+void crash_rollback_prepared(struct crash_run *run, const struct ktm_id *id)
+{
+    crash_doing(run);
+    MUST(run, ktm_rollback_prepared(txstore_ktm(run->store), id, &run->err));
+    crash_done(run);
+}
+
 struct ktm_id crash_detach(struct crash_run *run, struct ktm_txn *txn)
 {
     struct ktm_id id = ktm_txn_id(txn);

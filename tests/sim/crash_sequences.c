@@ -59,9 +59,7 @@ static void commit_prepared(struct crash_run *run, struct ktm_txn *txn)
     struct ktm_id id = crash_prepare(run, txn);
     crash_close(run);
     crash_open(run);
-    crash_doing(run);
-    MUST(run, ktm_commit_prepared(txstore_ktm(run->store), &id, NULL, &run->err));
-    crash_done(run);
+    crash_commit_prepared(run, &id);
 }
 
 static void commit_and_revert(struct crash_run *run, struct ktm_txn *txn)

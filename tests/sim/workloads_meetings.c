@@ -75,13 +75,9 @@ void work_two_prepared(struct crash_run *run)
     struct ktm_id first = prepare(run, "one", "One");
     struct ktm_id second = prepare(run, "two", "Two");
     reopen(run);
-    crash_doing(run);
-    MUST(run, ktm_commit_prepared(txstore_ktm(run->store), &second, NULL, &run->err));
-    crash_done(run);
+    crash_commit_prepared(run, &second);
     step(run, "beside", 20);
-    crash_doing(run);
-    MUST(run, ktm_rollback_prepared(txstore_ktm(run->store), &first, &run->err));
-    crash_done(run);
+    crash_rollback_prepared(run, &first);
 }
 
 static struct ktm_id detach(struct crash_run *run, const char *path)

@@ -211,20 +211,6 @@ static struct ktm_id prepare_one(struct crash_run *run, size_t size)
     return crash_prepare(run, txn);
 }
 
-static void commit_prepared(struct crash_run *run, const struct ktm_id *id)
-{
-    crash_doing(run);
-    MUST(run, ktm_commit_prepared(txstore_ktm(run->store), id, NULL, &run->err));
-    crash_done(run);
-}
-
-static void rollback_prepared(struct crash_run *run, const struct ktm_id *id)
-{
-    crash_doing(run);
-    MUST(run, ktm_rollback_prepared(txstore_ktm(run->store), id, &run->err));
-    crash_done(run);
-}
-
 static void step_beside(struct crash_run *run, const char *path)
 {
     struct ktm_txn *txn = crash_begin(run);
@@ -236,16 +222,16 @@ void work_prepare_commit(struct crash_run *run)
 {
     struct ktm_id id = prepare_one(run, 100);
     step_beside(run, "beside");
-    commit_prepared(run, &id);
+    crash_commit_prepared(run, &id);
     id = prepare_one(run, 9000);
-    commit_prepared(run, &id);
+    crash_commit_prepared(run, &id);
 }
 
 void work_prepare_rollback(struct crash_run *run)
 {
     struct ktm_id id = prepare_one(run, 9000);
     step_beside(run, "beside");
-    rollback_prepared(run, &id);
+    crash_rollback_prepared(run, &id);
     step(run, "a", 3, 3);
 }
 
@@ -257,7 +243,7 @@ void work_prepare_reopen(struct crash_run *run)
     step_beside(run, "beside");
     crash_close(run);
     crash_open(run);
-    commit_prepared(run, &first);
+    crash_commit_prepared(run, &first);
 }
 
 void work_prepare_checkpoint(struct crash_run *run)
@@ -267,7 +253,7 @@ void work_prepare_checkpoint(struct crash_run *run)
         step_beside(run, "beside");
         MUST(run, txstore_checkpoint(run->store, &run->err));
     }
-    commit_prepared(run, &id);
+    crash_commit_prepared(run, &id);
     MUST(run, txstore_checkpoint(run->store, &run->err));
 }
 
